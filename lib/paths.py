@@ -1,4 +1,4 @@
-"""Folders of the repository, anchored at its root so that nothing depends on the working directory."""
+"""Folders, anchored at the repository so that nothing depends on the working directory."""
 
 import os
 from pathlib import Path

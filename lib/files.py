@@ -1,0 +1,67 @@
+"""Files that appear whole or not at all, and one clear error when they cannot be written."""
+
+import errno
+import fcntl
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lib.errors import OsteoBookError
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn the operating system's refusal to write below ``path`` into one clear error."""
+    try:
+        yield
+    except OSError as error:
+        reason = {
+            errno.ENOSPC: "the disk is full. Fix: free some space",
+            errno.EDQUOT: "the disk quota is used up. Fix: free some space",
+            errno.EACCES: "no permission to write. Fix: make the folder writable",
+            errno.EPERM: "no permission to write. Fix: make the folder writable",
+            errno.EROFS: "the file system is read-only. Fix: choose a writable folder",
+            errno.ENOTDIR: "a file stands where a folder is expected. Fix: move it away",
+            errno.EEXIST: "a file stands where a folder is expected. Fix: move it away",
+        }.get(error.errno)
+        if reason is None:
+            raise
+        raise OsteoBookError(
+            f"{path}: {reason} and run again; what is already computed is kept."
+        ) from error
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary name beside ``path`` to write to; rename it once everything is written.
+
+    Raises:
+        OsteoBookError: if the folder is not writable or the disk is full.
+    """
+    temporary = path.with_name(f".{path.name}.partial")
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Make ``folder`` and wait until no other process works in it; a killed one lets go."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def digest(*parts: bytes | str) -> str:
+    """Sixteen hexadecimal digits that identify the parts and their order."""
+    hasher = hashlib.sha256()
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        hasher.update(len(data).to_bytes(8, "big") + data)
+    return hasher.hexdigest()[:16]

@@ -1,0 +1,58 @@
+"""Region losses on independent sigmoid channels."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def _checked(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Both tensors in float32; a silent broadcast of unequal shapes would be a wrong loss."""
+    if logits.shape != target.shape:
+        raise ValueError(
+            f"logits are {tuple(logits.shape)} but target is {tuple(target.shape)}; "
+            "expected two equal shapes B x K x H x W"
+        )
+    return logits.float(), target.float()
+
+
+def binary_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+    """Mean binary cross-entropy over pixels, channels and batch, from logits (wrist, eq. 2).
+
+    Args:
+        logits: B x K x H x W, any real number.
+        target: same shape, in [0, 1].
+
+    Returns:
+        Scalar >= 0.
+
+    Raises:
+        ValueError: if the shapes differ.
+    """
+    logits, target = _checked(logits, target)
+    return functional.binary_cross_entropy_with_logits(logits, target)
+
+
+def dice_loss(logits: Tensor, target: Tensor, smooth: float = 1.0, exponent: int = 1) -> Tensor:
+    """Soft Dice loss, 1 - (2 S py + e) / (S p^q + S y^q + e), mean over images and channels.
+
+    The wrist paper prints eq. 1 with hard counts; with p and y binary this is the same number up
+    to ``smooth`` (e), which also makes the loss of an empty prediction of an empty mask zero.
+
+    Args:
+        logits: B x K x H x W, any real number; p = sigmoid(logits).
+        target: same shape, in [0, 1].
+        smooth: e > 0, in pixels.
+        exponent: q; 1 as in the wrist and humerus papers, 2 for the knee's squared denominator.
+
+    Returns:
+        Scalar in [0, 1].
+
+    Raises:
+        ValueError: if the shapes differ.
+    """
+    logits, target = _checked(logits, target)
+    probability = torch.sigmoid(logits)
+    pixels = (-2, -1)
+    overlap = (probability * target).sum(pixels)
+    size = probability.pow(exponent).sum(pixels) + target.pow(exponent).sum(pixels)
+    return (1 - (2 * overlap + smooth) / (size + smooth)).mean()

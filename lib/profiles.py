@@ -1,0 +1,55 @@
+"""Everything a profile may change, in one plain table.
+
+Losses, study designs and metrics never change with the profile. ``minutes`` is the time of one
+trial as measured on one CPU core (smoke, quick) or estimated for one current GPU (paper); it is
+only used to announce how long a run will take before measured times are at hand.
+"""
+
+from lib.errors import SettingError
+
+PROFILES = {
+    "wrist": {
+        "smoke": {
+            "image_size": 64,
+            "tight_size": 32,
+            "width": 4,
+            "epochs": 3,
+            "batch_size": 8,
+            "learning_rate": 2e-3,
+            "seeds": 2,
+            "minutes": 0.05,
+        },
+        "quick": {
+            "image_size": 128,
+            "tight_size": 64,
+            "width": 8,
+            "epochs": 30,
+            "batch_size": 8,
+            "learning_rate": 1e-3,
+            "seeds": 3,
+            "minutes": 0.6,
+        },
+        "paper": {
+            "image_size": 256,
+            "tight_size": 256,
+            "width": 64,
+            "epochs": 100,
+            "batch_size": 8,
+            "learning_rate": 1e-4,
+            "seeds": 5,
+            "minutes": 6,
+        },
+    },
+}
+
+
+def profile_settings(study: str, profile: str) -> dict:
+    """The row of the table, as a copy.
+
+    Raises:
+        SettingError: if study or profile is unknown.
+    """
+    for table, key, what in ((PROFILES, study, "study"), (PROFILES.get(study), profile, "profile")):
+        if key not in table:
+            raise SettingError(f"{what}: found {key!r}; expected one of {', '.join(table)}.")
+    return dict(PROFILES[study][profile])

@@ -1,0 +1,237 @@
+"""A study is a list of trials: each is computed once, kept whole, and continued when interrupted.
+
+A trial is a plain dict of strings and numbers. Its folder ``<study>/<name>-<hash>`` appears under
+that name only when complete; until then ``.partial`` holds what can be continued. The hash covers
+the trial, the code it runs, its data and the versions of the libraries, so that whatever changes
+the result changes the name.
+"""
+
+import importlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from lib import paths
+from lib.code import closure_digests, library_versions
+from lib.errors import OsteoBookError, SettingError
+from lib.files import digest, explained, locked, replacing
+from lib.workers import run_in_processes
+
+TABLES = ("metrics", "history")
+
+
+def trial_name(trial: dict) -> str:
+    """Readable part of a trial's folder name."""
+    parts = [trial["dataset"], trial["method"], f"fold{trial['fold']}", f"seed{trial['seed']}"]
+    return "-".join(parts)
+
+
+def describe(trial: dict, fingerprint: str) -> dict:
+    """What decides a trial's result: the trial, its data, its code and its libraries."""
+    return {
+        "trial": trial,
+        "data": fingerprint,
+        "code": closure_digests(f"lib.studies.{trial['study']}"),
+        "versions": library_versions(),
+    }
+
+
+def trial_folder(description: dict) -> Path:
+    """Where a trial with this description is kept."""
+    trial = description["trial"]
+    key = digest(json.dumps(description, sort_keys=True))
+    return paths.TRIALS / trial["study"] / f"{trial_name(trial)}-{key}"
+
+
+def run_trials(
+    trials: list[dict],
+    data_root: str,
+    fingerprint: str,
+    workers: int | None = None,
+    cached_only: bool = False,
+) -> list[Path]:
+    """Compute what is missing and return the folders of all trials, in order.
+
+    Args:
+        trials: dicts with study, dataset, method, fold, seed, device, epochs and the study's own.
+        data_root: handed to the study's ``train``; not part of a trial's identity.
+        fingerprint: identifies the data's content.
+        workers: processes; default: one a core on the CPU, one on a GPU.
+        cached_only: refuse to train, for redrawing figures.
+
+    Raises:
+        OsteoBookError: if a trial fails (the others are finished first), if ``cached_only`` finds
+            one missing, or if the folder cannot be written.
+    """
+    descriptions = [describe(trial, fingerprint) for trial in trials]
+    folders = [trial_folder(d) for d in descriptions]
+    missing = [d for d, folder in zip(descriptions, folders, strict=True) if not folder.exists()]
+    print(f"{len(trials) - len(missing)} of {len(trials)} trials already computed", flush=True)
+    if missing and cached_only:
+        names = ", ".join(trial_name(d["trial"]) for d in missing[:3])
+        raise OsteoBookError(
+            f"{paths.TRIALS}: found no results of {len(missing)} trials ({names}, ...); "
+            "figures_only draws from stored results. Fix: run once without it."
+        )
+    jobs = [(description, trial_folder(description), data_root) for description in missing]
+    run_in_processes(run_trial, jobs, workers, _progress(jobs))
+    return folders
+
+
+def run_trial(description: dict, folder: Path, data_root: str) -> None:
+    """Compute one trial in its partial folder and give it its final name."""
+    trial, partial = description["trial"], partial_folder(folder)
+    train = importlib.import_module(f"lib.studies.{trial['study']}").train
+    with explained(partial), locked(partial):
+        if folder.exists():  # another run computed it while this one waited
+            return
+        with replacing(partial / "config.json") as temporary:
+            temporary.write_text(json.dumps(description, indent=1, sort_keys=True))
+        start = time.monotonic()
+        train(trial, data_root, partial)
+        timing = {"seconds": round(time.monotonic() - start, 1)}
+        (partial / "timing.json").write_text(json.dumps(timing))
+        for leftover in (partial / ".lock", partial / "progress", *partial.rglob("checkpoint*")):
+            leftover.unlink(missing_ok=True)
+        partial.rename(folder)
+
+
+def partial_folder(folder: Path) -> Path:
+    """Name of a trial's folder until it is complete."""
+    return folder.with_name(folder.name + ".partial")
+
+
+def _progress(jobs: list[tuple]) -> tuple[int, Callable[[], int]]:
+    """Total epochs of the jobs, and how many of them are done by now."""
+    epochs = {folder: description["trial"]["epochs"] for description, folder, _ in jobs}
+
+    def done() -> int:
+        return sum(n if folder.exists() else _epochs_done(folder) for folder, n in epochs.items())
+
+    return sum(epochs.values()), done
+
+
+def _epochs_done(folder: Path) -> int:
+    """Epochs that a running trial has reported; a report may vanish while it is read."""
+    try:
+        return int((partial_folder(folder) / "progress").read_text() or 0)
+    except (FileNotFoundError, ValueError):
+        return 0
+
+
+def reporter(folder: Path) -> Callable[[int], None]:
+    """A callback for ``fit`` that lets the parent process see the epochs done."""
+    return lambda epochs: (folder / "progress").write_text(str(epochs)) and None
+
+
+def write_table(frame: pd.DataFrame, path: Path) -> None:
+    """CSV with every digit of its floats, so that equal results are equal bytes."""
+    with replacing(path) as temporary:
+        frame.to_csv(temporary, index=False, lineterminator="\n")
+
+
+def collect(folders: Iterable[Path], table: str) -> pd.DataFrame:
+    """One table of all trials below each other; ``history`` gets the trials' names in front."""
+    if table not in TABLES:
+        raise SettingError(f"table: found {table!r}; expected one of {', '.join(TABLES)}.")
+    frames = []
+    for folder in folders:
+        frame = pd.read_csv(folder / f"{table}.csv", dtype={"case": str, "subject": str})
+        if table == "history":
+            trial = json.loads((folder / "config.json").read_text())["trial"]
+            for position, key in enumerate(("study", "dataset", "method", "fold", "seed")):
+                frame.insert(position, key, trial[key])
+        frames.append(frame)
+    return pd.concat(frames, ignore_index=True)
+
+
+def plan(study: str, **parameters) -> pd.DataFrame:
+    """What a run would do: one row a trial with name, status, why, minutes and megabytes.
+
+    Args:
+        study: name of a module in ``lib.studies``.
+        **parameters: profile, data_root, seed and device of the run.
+
+    Minutes are what a trial adds to the run while all cores are busy.
+    """
+    module = importlib.import_module(f"lib.studies.{study}")
+    trials, fingerprint = module.trials_and_fingerprint(**parameters)
+    known = _known_configs(paths.TRIALS / study)
+    return pd.DataFrame([_planned(describe(t, fingerprint), known, module) for t in trials])
+
+
+def _planned(description: dict, known: dict[Path, dict], module) -> dict:
+    folder, trial = trial_folder(description), description["trial"]
+    if folder.exists():
+        status, why = "cached", "already computed"
+    elif partial_folder(folder).exists():
+        status, why = "continue", "was interrupted"
+    else:
+        status, why = "run", _what_changed(description, known)
+    minutes, megabytes = module.estimate(trial)
+    if (measured := _measured_minutes(trial, known)) is not None:
+        minutes = measured
+    workers = 1 if trial["device"] == "cuda" else os.cpu_count()
+    done = status == "cached"
+    return {
+        "name": trial_name(trial),
+        "status": status,
+        "why": why,
+        "minutes": 0.0 if done else minutes / workers,
+        "megabytes": 0.0 if done else megabytes,
+    }
+
+
+def _measured_minutes(trial: dict, known: dict[Path, dict]) -> float | None:
+    """Longest time of a finished trial of the same size; interrupted ones tell too little."""
+
+    def size(trial: dict) -> dict:
+        return {k: v for k, v in trial.items() if k not in ("method", "fold", "seed")}
+
+    same = [folder for folder, config in known.items() if size(config["trial"]) == size(trial)]
+    timings = [folder / "timing.json" for folder in same if (folder / "timing.json").exists()]
+    return max((json.loads(t.read_text())["seconds"] / 60 for t in timings), default=None)
+
+
+def _known_configs(folder: Path) -> dict[Path, dict]:
+    """Config of every trial folder of a study, the newest last."""
+    configs = sorted(folder.glob("*/config.json"), key=lambda path: path.stat().st_mtime)
+    return {config.parent: json.loads(config.read_text()) for config in configs}
+
+
+def _what_changed(description: dict, known: dict[Path, dict]) -> str:
+    """Compare with the newest trial of the same name."""
+    name = trial_name(description["trial"])
+    earlier = [config for config in known.values() if trial_name(config["trial"]) == name]
+    if not earlier:
+        return "never run"
+    changes = []
+    for part in ("trial", "code", "versions"):
+        old, new = earlier[-1][part], description[part]
+        changes += [key for key in sorted(old | new) if old.get(key) != new.get(key)]
+    if earlier[-1]["data"] != description["data"]:
+        changes.append("data")
+    return "changed: " + ", ".join(changes)
+
+
+def clean() -> list[tuple[Path, float]]:
+    """Delete every trial that the present code and libraries would not use again.
+
+    Returns:
+        (folder, megabytes freed) of each.
+    """
+    freed = []
+    for study in sorted(path for path in paths.TRIALS.glob("*") if path.is_dir()):
+        for folder, config in _known_configs(study).items():
+            current = describe(config["trial"], config["data"])
+            if folder in (trial_folder(current), partial_folder(trial_folder(current))):
+                continue
+            size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+            shutil.rmtree(folder)
+            freed.append((folder, size / 1e6))
+    return freed

@@ -1,0 +1,88 @@
+"""Run independent jobs in local processes, with a progress bar and no orphans."""
+
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, wait
+
+from tqdm import tqdm
+
+from lib.errors import OsteoBookError
+
+POLL_SECONDS = 0.5
+
+
+def run_in_processes(
+    function: Callable,
+    jobs: list[tuple],
+    workers: int | None = None,
+    progress: tuple[int, Callable[[], int]] | None = None,
+) -> list:
+    """Call ``function(*job)`` for each job and return the results in order.
+
+    Every process computes with one thread, so workers never exceed the cores and results do not
+    depend on how many cores there are.
+
+    Args:
+        function: importable by name.
+        jobs: arguments of each call.
+        workers: processes; default one a core.
+        progress: total of some unit, and a function telling how much of it is done.
+
+    Raises:
+        OsteoBookError: if jobs failed; all others are finished first.
+    """
+    if not jobs:
+        return []
+    workers = min(workers or os.cpu_count() or 1, len(jobs))
+    pool = ProcessPoolExecutor(
+        workers, multiprocessing.get_context("spawn"), _start_worker, (os.getpid(),)
+    )
+    try:
+        futures = [pool.submit(function, *job) for job in jobs]
+        _watch(futures, progress or (len(jobs), lambda: sum(f.done() for f in futures)))
+    except BaseException:
+        # Ctrl-C, or a stopped notebook: nobody wants the rest any more.
+        for process in list(pool._processes.values()):
+            process.kill()
+        pool.shutdown(cancel_futures=True)
+        raise
+    pool.shutdown()
+    failures = [(job, f.exception()) for job, f in zip(jobs, futures, strict=True) if f.exception()]
+    if failures:
+        first = failures[0][1]
+        raise OsteoBookError(
+            f"{len(failures)} of {len(jobs)} trainings failed, the others are kept. First: {first}"
+        ) from first
+    return [future.result() for future in futures]
+
+
+def _watch(futures: list, progress: tuple[int, Callable[[], int]]) -> None:
+    """Show a text bar until every future is done."""
+    total, done = progress
+    with tqdm(total=total, unit="epoch", desc="training", mininterval=2) as bar:
+        while wait(futures, timeout=POLL_SECONDS).not_done:
+            bar.update(done() - bar.n)
+        bar.update(done() - bar.n)
+
+
+def _start_worker(parent: int) -> None:
+    """One thread a process, no returned memory, and an end when the parent ends."""
+    import cv2
+    import torch
+
+    from lib.training import keep_freed_memory
+
+    torch.set_num_threads(1)
+    cv2.setNumThreads(0)
+    keep_freed_memory()
+    threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
+
+
+def _die_with(parent: int) -> None:
+    """A killed notebook cannot stop its workers, so they look for it themselves."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
