@@ -11,3 +11,8 @@ REFERENCE = DATA / "reference"
 TRIALS = Path(os.environ.get("OSTEOBOOK_TRIALS", DATA / "trials"))
 FIGURES = Path(os.environ.get("OSTEOBOOK_FIGURES", ROOT / "figures"))
 EXECUTED = FIGURES / "executed"
+
+
+def data_root(parameter: str) -> Path:
+    """Folder that holds one folder a study: the parameter, else OSTEOBOOK_DATA_ROOT, else data/."""
+    return Path(parameter or os.environ.get("OSTEOBOOK_DATA_ROOT") or DATA).expanduser().resolve()

@@ -1,0 +1,1 @@
+"""One module a study: its methods, its list of trials, and the training of one trial."""

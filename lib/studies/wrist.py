@@ -1,0 +1,273 @@
+"""Wrist fractures: a U-Net trained with Dice + BCE under linearly scheduled weights.
+
+Radillah, Defit and Nurcahyo, "Novel Use of Deep Learning for Adaptive Weighted Loss in the
+Segmentation of X-ray Images for Detecting Wrist Fractures". Equation numbers are the paper's;
+what it leaves open is an assumption marked [A].
+"""
+
+from functools import lru_cache, partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from lib.checkpoints import save_weights
+from lib.data.augmentation import augmenter
+from lib.data.batches import Batches
+from lib.data.cases import find_cases, negatives
+from lib.data.manifest import fingerprint
+from lib.data.preprocess import finish, prepare_all
+from lib.data.splits import hold_out, split_subjects
+from lib.losses import LinearWeighting, binary_cross_entropy, dice_loss
+from lib.metrics import confusion, overlap_from_counts
+from lib.models import UNet
+from lib.paths import data_root as resolve
+from lib.profiles import profile_settings
+from lib.training import Fit, fit, mixed_precision, seed_everything
+from lib.trials import reporter, write_table
+
+# alpha weights Dice and beta BCE (eq. 3, which runs beta backwards). The paper prints no values.
+METHODS = {
+    "fixed_half": LinearWeighting(0.5, 0.5, 0.5, 0.5),  # the paper's baseline, "Dice + BCE" [A]
+    "complementary": LinearWeighting(0, 1, 0, 1),  # BCE hands over to Dice [A]
+    "complementary_from_0.1": LinearWeighting(0.1, 1, 0, 1),  # Dice present from the first step
+    "literal": LinearWeighting(0.2, 0.8, 0.8, 0.2),  # as printed, natural values: both rise
+    "reversed": LinearWeighting(1, 0, 1, 0),  # Dice hands over to BCE
+    "fixed_one": LinearWeighting(1, 1, 1, 1),  # twice the loss: shows the effect of scale
+}
+UNSCALED = "fixed_one"
+BASELINE, ADAPTIVE = "fixed_half", "complementary"
+DATASETS = ("whole", "tight")  # the whole limb, and a crop tight around the labelled box
+FRACTIONS = ("accuracy", "precision", "recall", "f1", "iou", "specificity", "prevalence")
+THRESHOLD = 0.5  # of the probability [A]
+TEST_SHARE = 0.25  # of the subjects, where no test split is given: the paper's 40 of 160
+VALIDATION_SHARE = 0.15  # of the training cases [A]
+
+
+def weights_at(method: str, epoch: int, epochs: int) -> tuple[float, float]:
+    """(alpha, beta) of a method in one epoch, at equal mean weight.
+
+    Divided by its mean total over the training, so that schedules differ in shape and not in the
+    scale of the loss; ``fixed_one`` keeps its scale.
+    """
+    weighting = METHODS[method]
+    scale = 1.0 if method == UNSCALED else weighting.mean_total()
+    alpha, beta = weighting(epoch, epochs - 1)
+    return alpha / scale, beta / scale
+
+
+def schedules(epochs: int) -> pd.DataFrame:
+    """Weights of every method in every epoch: method, epoch, alpha, beta."""
+    rows = [
+        {"method": method, "epoch": epoch, "alpha": alpha, "beta": beta}
+        for method in METHODS
+        for epoch in range(epochs)
+        for alpha, beta in [weights_at(method, epoch, epochs)]
+    ]
+    return pd.DataFrame(rows)
+
+
+def trials(
+    profile: str,
+    seed: int,
+    device: str = "cpu",
+    methods: tuple[str, ...] = tuple(METHODS),
+    equalisation: str = "histogram",
+    otsu_channel: bool = False,
+    keep_negatives: bool = True,
+) -> list[dict]:
+    """Every training of the study: datasets x methods x seeds, each a plain dict.
+
+    Args:
+        profile: smoke, quick or paper.
+        seed: of the validation split and the first training; further ones count up.
+        device: cpu or cuda.
+        methods: names in ``METHODS``.
+        equalisation: "histogram" (the paper) or "clahe".
+        otsu_channel: give the multilevel Otsu levels to the network as a second channel.
+        keep_negatives: train and test on images without a box, too.
+    """
+    settings = profile_settings("wrist", profile)
+    sizes = {"whole": settings["image_size"], "tight": settings["tight_size"]}
+    shared = {key: settings[key] for key in ("width", "epochs", "batch_size", "learning_rate")}
+    shared |= {
+        "study": "wrist",
+        "fold": 0,
+        "split_seed": seed,
+        "device": device,
+        "equalisation": equalisation,
+        "otsu_channel": otsu_channel,
+        "keep_negatives": keep_negatives,
+    }
+    return [
+        {**shared, "dataset": dataset, "image_size": sizes[dataset], "method": method, "seed": s}
+        for dataset in DATASETS
+        for method in methods
+        for s in range(seed, seed + settings["seeds"])
+    ]
+
+
+def trials_and_fingerprint(profile: str, data_root: str, seed: int, device: str):
+    """What ``lib.trials.plan`` asks of a study: its trials, and what identifies its data."""
+    return trials(profile, seed, device), fingerprint(split_cases(data_root, seed))
+
+
+def split_cases(data_root: str, seed: int) -> pd.DataFrame:
+    """All cases with their split: test cases as given, else a quarter of the subjects, and val."""
+    cases = find_cases(resolve(data_root), "wrist")
+    if not (cases["split"] == "test").any():
+        cases = split_subjects(cases.assign(split=""), TEST_SHARE, seed)
+    return cases if (cases["split"] == "val").any() else hold_out(cases, VALIDATION_SHARE, seed)
+
+
+def estimate(trial: dict) -> tuple[float, float]:
+    """Minutes on one core (or one GPU) and megabytes on disk before anything was measured."""
+    work = trial["epochs"] * trial["image_size"] ** 2 * trial["width"] ** 1.6
+    minutes_per_work = 0.6 / (30 * 128**2 * 8**1.6)
+    speed = 150 if trial["device"] == "cuda" else 1
+    megabytes = 31.0 * 4 * (trial["width"] / 64) ** 2 if keeps_weights(trial) else 0.1
+    return work * minutes_per_work / speed, megabytes
+
+
+def keeps_weights(trial: dict) -> bool:
+    """Weights are kept where the overlays need them: first seed only."""
+    return trial["seed"] == trial["split_seed"]
+
+
+@lru_cache(maxsize=4)
+def load(
+    data_root: str, dataset: str, image_size: int, split_seed: int, keep_negatives: bool
+) -> dict[str, tuple[pd.DataFrame, np.ndarray, np.ndarray]]:
+    """Cases, images (uint8 N x S x S) and masks (bool N x 1 x S x S) of train, val and test.
+
+    Prepared up to the contrast stretch; what follows in the paper's order happens anew in every
+    epoch, after the augmentation. A tight crop needs a box, so it leaves negatives out.
+    """
+    cases = split_cases(data_root, split_seed)
+    if dataset == "tight" or not keep_negatives:
+        cases = cases[~negatives(cases)]
+    parts = {}
+    for split in ("train", "val", "test"):
+        part = cases[cases["split"] == split].reset_index(drop=True)
+        parts[split] = (part, *prepare_all(part, image_size, dataset, split_seed))
+    return parts
+
+
+def load_for(trial: dict, data_root: str):
+    """``load`` with the arguments of a trial."""
+    keys = ("dataset", "image_size", "split_seed", "keep_negatives")
+    return load(data_root, *(trial[key] for key in keys))
+
+
+def network(trial: dict) -> UNet:
+    """An untrained U-Net of the trial's size."""
+    return UNet(channels_in=2 if trial["otsu_channel"] else 1, width=trial["width"])
+
+
+def train(trial: dict, data_root: str, folder: Path) -> None:
+    """One training [A: Adam, last epoch kept] and its evaluation on the test cases."""
+    parts = load_for(trial, data_root)
+    seed_everything(trial["seed"])
+    model = network(trial)
+    settings = Fit(
+        torch.optim.Adam(model.parameters(), trial["learning_rate"]),
+        trial["epochs"],
+        trial["seed"],
+        trial["device"],
+    )
+    history = fit(
+        model,
+        batches(trial, parts["train"], augmented=True),
+        lambda model, batch, epoch: weighted_loss(trial, model(batch[0]), batch[1], epoch),
+        settings,
+        lambda model, epoch: validation(trial, model, parts["val"], epoch),
+        folder,
+        reporter(folder),
+    )
+    write_table(history, folder / "history.csv")
+    masks = predict(trial, model, parts["test"]) > THRESHOLD
+    write_table(case_metrics(trial, parts["test"], masks), folder / "metrics.csv")
+    if keeps_weights(trial):
+        save_weights(folder / "weights.safetensors", model)
+
+
+def batches(trial: dict, part: tuple, augmented: bool) -> Batches:
+    """Batches of one part; only training batches are shuffled and augmented."""
+    _, images, masks = part
+    return Batches(
+        images,
+        masks,
+        trial["batch_size"],
+        augmenter(trial["seed"]) if augmented else None,
+        partial(finish, equalisation=trial["equalisation"], levels=trial["otsu_channel"]),
+        seed=trial["seed"],
+        shuffle=augmented,
+        drop_last=augmented,
+    )
+
+
+def weighted_loss(trial: dict, logits, target, epoch: int) -> dict:
+    """L(t) = alpha(t) L_Dice + beta(t) L_BCE [A: the paper never writes the combination]."""
+    alpha, beta = weights_at(trial["method"], epoch, trial["epochs"])
+    dice, cross_entropy = dice_loss(logits, target), binary_cross_entropy(logits, target)
+    return {
+        "loss": alpha * dice + beta * cross_entropy,
+        "dice_loss": dice,
+        "bce_loss": cross_entropy,
+        "alpha": alpha,
+        "beta": beta,
+    }
+
+
+def validation(trial: dict, model, part: tuple, epoch: int) -> dict[str, float]:
+    """Losses as in training, and the pooled F1, on the validation cases."""
+    sums, counts, cases = {}, np.zeros(4, int), 0
+    for x, y, *_ in batches(trial, part, augmented=False)(epoch):
+        logits = model(x.to(trial["device"], memory_format=torch.channels_last)).float().cpu()
+        for name, value in weighted_loss(trial, logits, y, epoch).items():
+            if name.endswith("loss"):
+                sums[name] = sums.get(name, 0.0) + value.item() * len(x)
+        predicted = torch.sigmoid(logits).numpy() > THRESHOLD
+        counts += list(confusion(predicted, y.numpy() > 0).values())
+        cases += len(x)
+    means = {name: total / cases for name, total in sums.items()}
+    return means | {"f1": float(overlap_from_counts(*counts)["f1"])}
+
+
+@torch.no_grad()
+def predict(trial: dict, model, part: tuple) -> np.ndarray:
+    """Foreground probability of every case of a part, float32 N x 1 x S x S, in order."""
+    model.eval()
+    device = trial["device"]
+    probabilities = []
+    with mixed_precision(device):
+        for x, *_ in batches(trial, part, augmented=False)(0):
+            logits = model(x.to(device, memory_format=torch.channels_last))
+            probabilities.append(torch.sigmoid(logits.float()).cpu().numpy())
+    return np.concatenate(probabilities)
+
+
+def case_metrics(names: dict, part: tuple, predicted: np.ndarray) -> pd.DataFrame:
+    """Counts (px) and overlap fractions of every case, in tidy rows.
+
+    Args:
+        names: trial, or anything else with dataset, method, fold and seed.
+        part: cases, images and masks (N x 1 x S x S).
+        predicted: boolean N x 1 x S x S.
+    """
+    cases, _, masks = part
+    rows = []
+    for (_, case), mask, prediction in zip(cases.iterrows(), masks, predicted, strict=True):
+        counts = confusion(prediction, mask)
+        fractions = overlap_from_counts(**counts)
+        row = {"study": "wrist"} | {
+            key: names[key] for key in ("dataset", "method", "fold", "seed")
+        }
+        row |= {"subject": case["subject"], "case": case["case"], "structure": "fracture"}
+        rows += [row | {"metric": k, "unit": "px", "value": float(v)} for k, v in counts.items()]
+        rows += [
+            row | {"metric": metric, "unit": "fraction", "value": float(fractions[metric])}
+            for metric in FRACTIONS
+        ]
+    return pd.DataFrame(rows)

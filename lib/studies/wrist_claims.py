@@ -1,0 +1,135 @@
+"""The five claims of the wrist paper, decided on our test images."""
+
+import pandas as pd
+
+from lib.audits import wrist as audit
+from lib.claims import Verdict, claims_table, verdict_from_interval
+from lib.statistics import SMALLEST_N, paired_test
+from lib.studies import wrist
+from lib.studies.wrist_results import SCORES, against_trivial, comparisons, pooled_scores
+
+DATASET = "tight"  # the version of the task whose prevalence is the paper's
+ALPHA = 0.05
+
+
+def wrist_claims(metrics: pd.DataFrame, history: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Claims W1-W5 with the paper's numbers, our verdict and its evidence.
+
+    Decided on the tight crops, where the share of foreground is the paper's. ``metrics`` holds the
+    methods and the trivial baselines.
+    """
+    scores = pooled_scores(metrics, seed).set_index(["dataset", "method", "metric"]).sort_index()
+    trained = metrics[metrics["method"].isin(wrist.METHODS)]
+    compared = comparisons(trained).query("method == @wrist.ADAPTIVE")
+    n = int(scores.loc[(DATASET, wrist.ADAPTIVE), "n"].min())
+    verdicts = {
+        "W1": beats_fixed_weights(compared),
+        "W2": all_significant(compared),
+        "W3": reaches_the_printed_scores(scores),
+        "W4": beats_trivial_baselines(against_trivial(metrics, seed), n),
+        "W5": is_more_stable(history),
+    }
+    return claims_table("wrist", verdicts)
+
+
+def beats_fixed_weights(compared: pd.DataFrame) -> Verdict:
+    """W1: higher accuracy, precision, recall and F1 than fixed weights, image by image."""
+    rows = _paired_rows(compared, DATASET)
+    verdicts = {verdict_from_interval(r["low"], r["high"], +1) for _, r in rows.iterrows()}
+    return Verdict(_all_of(verdicts), _written(rows), int(rows["n"].min()), rows["p_holm"].max())
+
+
+def all_significant(compared: pd.DataFrame) -> Verdict:
+    """W2: every one of the four differences is significant after Holm, and an improvement."""
+    rows = _paired_rows(compared, DATASET)
+    better = (rows["p_holm"] < ALPHA) & (rows["mean_difference"] > 0)
+    worse = (rows["p_holm"] < ALPHA) & (rows["mean_difference"] < 0)
+    verdict = "reproduced" if better.all() else "contradicted" if worse.any() else "inconclusive"
+    p_values = ", ".join(f"{m} {p:.3f}" for m, p in zip(rows.index, rows["p_holm"], strict=True))
+    evidence = f"{better.sum()} of 4 improve significantly, {worse.sum()} fall; Holm p: {p_values}"
+    return Verdict(verdict, evidence, int(rows["n"].min()), rows["p_holm"].max())
+
+
+def reaches_the_printed_scores(scores: pd.DataFrame) -> Verdict:
+    """W3: accuracy 71, precision 78, recall 85 and F1 81 % are reached on other data."""
+    printed = audit.overall_differences().set_index("metric")["adaptive"]
+    rows = scores.loc[(DATASET, wrist.ADAPTIVE)].loc[list(SCORES)]
+    verdicts = {
+        verdict_from_interval(rows.loc[m, "low"] - printed[m], rows.loc[m, "high"] - printed[m], +1)
+        for m in SCORES
+    }
+    reached = ", ".join(f"{m} {rows.loc[m, 'mean']:.3f} (paper {printed[m]:.3f})" for m in SCORES)
+    whole = scores.loc[("whole", wrist.ADAPTIVE, "f1"), "mean"]
+    evidence = f"tight crops: {reached}; F1 on whole images {whole:.3f}"
+    return Verdict(_all_of(verdicts), evidence, int(rows["n"].min()))
+
+
+def beats_trivial_baselines(against: pd.DataFrame, n: int) -> Verdict:
+    """W4: handles class imbalance, that is, beats predictions that look at no image in F1."""
+    rows = against.query("method == @wrist.ADAPTIVE and metric == 'f1'")
+    verdicts = {verdict_from_interval(r["low"], r["high"], +1) for _, r in rows.iterrows()}
+    parts = [
+        f"{r['dataset']} {r['difference']:+.3f} over {r['baseline']} "
+        f"[{r['low']:+.3f}, {r['high']:+.3f}]"
+        for _, r in rows.iterrows()
+    ]
+    return Verdict(_all_of(verdicts), "F1: " + "; ".join(parts), n)
+
+
+def is_more_stable(history: pd.DataFrame) -> Verdict:
+    """W5: less overfitting and a steadier validation loss than fixed weights, over seeds.
+
+    Overfitting is validation minus training loss, unsteadiness the SD of the validation loss, both
+    over the last third of the epochs and at equal weights, because weighted losses differ in scale.
+    """
+    behaviour = training_behaviour(history[history["dataset"] == DATASET])
+    verdicts, parts = set(), []
+    for measure in ("overfitting", "unsteadiness"):
+        table = behaviour.pivot(index="seed", columns="method", values=measure)
+        test = paired_test(table[wrist.ADAPTIVE], table[wrist.BASELINE])
+        enough = test["n"] >= SMALLEST_N
+        verdict = verdict_from_interval(test["low"], test["high"], -1) if enough else "inconclusive"
+        verdicts.add(verdict)
+        parts.append(f"{measure} {test['mean_difference']:+.4f}")
+    seeds = behaviour["seed"].nunique()
+    note = (
+        "" if seeds >= SMALLEST_N else f"; {seeds} seeds cannot decide it (6 needed for p < 0.05)"
+    )
+    evidence = f"adaptive minus fixed: {', '.join(parts)}{note}"
+    return Verdict(_all_of(verdicts), evidence, seeds)
+
+
+def training_behaviour(history: pd.DataFrame) -> pd.DataFrame:
+    """Overfitting and unsteadiness (see ``is_more_stable``) of every training of one dataset."""
+    equal = history.assign(
+        train=(history["train_dice_loss"] + history["train_bce_loss"]) / 2,
+        val=(history["val_dice_loss"] + history["val_bce_loss"]) / 2,
+    )
+    late = equal[equal["epoch"] >= 2 * (equal["epoch"].max() + 1) // 3]
+    groups = late.groupby(["method", "seed"])
+    frame = pd.DataFrame(
+        {
+            "overfitting": groups["val"].mean() - groups["train"].mean(),
+            "unsteadiness": groups["val"].std(ddof=0),
+        }
+    )
+    return frame.reset_index()
+
+
+def _paired_rows(compared: pd.DataFrame, dataset: str) -> pd.DataFrame:
+    return compared[compared["dataset"] == dataset].set_index("metric").loc[list(SCORES)]
+
+
+def _written(rows: pd.DataFrame) -> str:
+    parts = [
+        f"{metric} {row['mean_difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
+        for metric, row in rows.iterrows()
+    ]
+    return f"{DATASET}, adaptive minus fixed: " + ", ".join(parts)
+
+
+def _all_of(verdicts: set[str]) -> str:
+    """A claim of several parts holds if all do and fails if one does."""
+    if "contradicted" in verdicts:
+        return "contradicted"
+    return "reproduced" if verdicts == {"reproduced"} else "inconclusive"
