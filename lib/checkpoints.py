@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
@@ -81,6 +82,7 @@ def load_checkpoint(path: Path, model: nn.Module, settings) -> TrainingState:
         index, slot = name.split(".", 1)
         slots.setdefault(int(index), {})[slot] = tensor
     settings.optimizer.load_state_dict({"state": slots, "param_groups": header["param_groups"]})
+    _restore_memory_order(settings.optimizer)
     if settings.scheduler:
         settings.scheduler.load_state_dict(header["scheduler"])
     return TrainingState(
@@ -90,6 +92,14 @@ def load_checkpoint(path: Path, model: nn.Module, settings) -> TrainingState:
         header["epochs_since_best"],
         _below("best.", tensors),
     )
+
+
+def _restore_memory_order(optimizer: torch.optim.Optimizer) -> None:
+    """Lay moments out as their parameters are: mixed orders take other kernels, that round else."""
+    for parameter, slots in optimizer.state.items():
+        for name, value in slots.items():
+            if value.shape == parameter.shape:
+                slots[name] = torch.empty_like(parameter).copy_(value)
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

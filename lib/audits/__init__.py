@@ -1,0 +1,1 @@
+"""What the papers' own printed numbers imply, recomputed without any training."""

@@ -1,0 +1,161 @@
+"""The cases of a study: one row an image, from a table or from a YOLO export.
+
+Columns: case (unique), subject, split ("train", "val", "test" or "" where none was given), image
+(absolute path), mask (path or ""), labels (path of a YOLO text file or "").
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from lib.data import yolo
+from lib.data.boxes import boxes_to_mask, read_boxes
+from lib.data.duplicates import same_bytes
+from lib.data.images import IMAGE_SUFFIXES, Spacing, read_foreground, read_image
+from lib.data.problems import describe
+from lib.errors import DataError
+
+COLUMNS = ["case", "subject", "split", "image", "mask", "labels"]
+LAYOUT = "cases.csv with images/ and masks/ or labels/, or a YOLO export (train/images, ...)"
+
+
+class Scan(NamedTuple):
+    """What a study folder holds: its cases, what forbids using it, and what is worth knowing."""
+
+    cases: pd.DataFrame
+    problems: list[str]
+    notes: list[str]
+
+
+def find_cases(data_root: str | Path, study: str) -> pd.DataFrame:
+    """Cases of ``<data_root>/<study>``, one row each, sorted by split and case.
+
+    ``frame.attrs["dropped"]`` lists the copies that were left out, as dicts with case, split, image
+    and reason. Raises DataError naming every problem of the folder; images are not opened for it.
+    """
+    scan = scan_folder(Path(data_root) / study)
+    if scan.problems:
+        raise DataError("\n".join(scan.problems))
+    return scan.cases
+
+
+def scan_folder(folder: str | Path) -> Scan:
+    """List the cases of one study folder and everything wrong with the list. Raises nothing."""
+    folder = Path(folder).absolute()
+    empty = pd.DataFrame(columns=COLUMNS, dtype=str)
+    if not folder.is_dir():
+        fix = "give the folder that holds the study's folder as data root (see data/README.md)"
+        return Scan(empty, [describe(folder, "no such folder", LAYOUT, fix)], [])
+    if (folder / "cases.csv").is_file():
+        return _scan_table(folder)
+    if yolo.is_export(folder):
+        rows, dropped, problems, notes = yolo.scan(folder)
+        cases = pd.DataFrame(rows, columns=COLUMNS).sort_values(["split", "case"])
+        cases = cases.reset_index(drop=True)
+        cases.attrs["dropped"] = dropped
+        return Scan(cases, problems, notes)
+    found = "neither" if any(folder.iterdir()) else "an empty folder"
+    fix = "put the data there in one of these layouts (see data/README.md)"
+    return Scan(empty, [describe(folder, found, LAYOUT, fix)], [])
+
+
+def load_case(case: dict) -> tuple[np.ndarray, np.ndarray, Spacing | None]:
+    """Read one row as (image float32 H x W in [0, 1], mask bool H x W, spacing_mm or None).
+
+    The mask comes from the mask file, else from filled YOLO boxes. Raises DataError, also where
+    the mask holds several labels.
+    """
+    image, spacing_mm = read_image(case["image"])
+    if case["mask"]:
+        return image, read_foreground(case["mask"], image.shape), spacing_mm
+    return image, boxes_to_mask(read_boxes(case["labels"]), image.shape), spacing_mm
+
+
+def negatives(cases: pd.DataFrame) -> pd.Series:
+    """True for each case whose label shows no foreground; reads only labels and masks."""
+    return pd.Series([_is_negative(case) for case in cases.to_dict("records")], cases.index, bool)
+
+
+def _is_negative(case: dict) -> bool:
+    label = read_foreground(case["mask"]) if case["mask"] else read_boxes(case["labels"])
+    return not label.any()
+
+
+def _scan_table(folder: Path) -> Scan:
+    table, problems = _read_table(folder / "cases.csv")
+    cases = table.reindex(columns=COLUMNS, fill_value="")
+    problems = problems or _row_problems(folder, cases) + _repeats(folder / "cases.csv", cases)
+    for column in ("image", "mask", "labels"):
+        cases[column] = [str(folder / name) if name else "" for name in cases[column]]
+    problems = problems or _copies(cases)
+    cases = cases.sort_values(["split", "case"]).reset_index(drop=True)
+    cases.attrs["dropped"] = []
+    return Scan(cases, problems, _unlisted(folder, cases))
+
+
+def _read_table(path: Path) -> tuple[pd.DataFrame, list[str]]:
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        problem = describe(path, str(error).strip(), "a CSV table", "save it as CSV in UTF-8")
+        return pd.DataFrame(columns=COLUMNS, dtype=str), [problem]
+    complete = {"case", "subject", "image"} <= set(table) and {"mask", "labels"} & set(table)
+    if complete and len(table):
+        return table, []
+    found = f"{len(table)} rows with the columns {', '.join(table)}"
+    expected = "rows with case, subject, image and mask or labels (and, if you like, split)"
+    return table, [describe(path, found, expected, "write one row per image")]
+
+
+def _row_problems(folder: Path, cases: pd.DataFrame) -> list[str]:
+    problems = []
+    for line, row in enumerate(cases.to_dict("records"), start=2):
+        place = f"{folder / 'cases.csv'}, line {line}"
+        for column in ("case", "subject", "image"):
+            if not row[column]:
+                problems.append(describe(place, f"no {column}", f"a {column}", "fill it in"))
+        if not row["mask"] and not row["labels"]:
+            fix = "name its mask or label file; one without foreground marks a negative"
+            problems.append(describe(place, "image without label", "a mask or labels", fix))
+        for column in ("image", "mask", "labels"):
+            if row[column] and not (folder / row[column]).is_file():
+                fix = "write the path relative to the study folder, such as images/001.png"
+                problems.append(describe(place, f"{column} {row[column]}", "an existing file", fix))
+        if row["split"] not in {"", "train", "val", "test"}:
+            fix = "correct it or leave it empty"
+            problems.append(describe(place, f"split {row['split']}", "train, val or test", fix))
+    return problems
+
+
+def _repeats(table: Path, cases: pd.DataFrame) -> list[str]:
+    problems = []
+    for column in ("case", "image"):
+        for name in cases.loc[cases[column].duplicated(), column].unique():
+            found = f"{column} {name or '(empty)'} more than once"
+            problems.append(describe(table, found, f"each {column} once", "keep one of the rows"))
+    for subject, splits in cases.groupby("subject")["split"].unique().items():
+        if len(splits) > 1:
+            found = f"subject {subject} in {' and '.join(split or 'no split' for split in splits)}"
+            fix = "move all its cases to one split"
+            problems.append(describe(table, found, "each subject in one split", fix))
+    return problems
+
+
+def _copies(cases: pd.DataFrame) -> list[str]:
+    copies = same_bytes(list(cases["image"]))
+    expected, fix = "each image once", "delete the copy and its row"
+    return [describe(a, f"a copy of {b}", expected, fix) for a, b in copies.items()]
+
+
+def _unlisted(folder: Path, cases: pd.DataFrame) -> list[str]:
+    listed = {*cases["image"], *cases["mask"], *cases["labels"]}
+    notes = []
+    for name in ("images", "masks", "labels"):
+        for path in sorted((folder / name).glob("*")):
+            if path.suffix.lower() in IMAGE_SUFFIXES | {".txt"} and str(path) not in listed:
+                kind = "image" if name == "images" else "label without image"
+                found, expected = f"{kind}, not in cases.csv", "a row for each file"
+                notes.append(describe(path, found, expected, "add a row, or leave it unused"))
+    return notes

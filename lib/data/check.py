@@ -1,0 +1,132 @@
+"""Report everything that is wrong with a study folder at once: ``python -m lib.data check DIR``."""
+
+import argparse
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from lib.data.boxes import read_boxes
+from lib.data.cases import scan_folder
+from lib.data.duplicates import same_pictures
+from lib.data.images import read_foreground, read_image
+from lib.data.problems import describe
+from lib.errors import DataError
+
+
+class Report(NamedTuple):
+    """What forbids using a study folder, what is worth knowing, and one line of counts."""
+
+    problems: list[str]
+    notes: list[str]
+    summary: str
+
+
+def check(folder: str | Path, progress: bool = False) -> Report:
+    """Check the list of cases of a study folder and open every image and label. Raises nothing."""
+    cases, problems, notes = scan_folder(folder)
+    complete = cases[[_is_complete(case) for case in cases.to_dict("records")]]
+    n_classes = _n_classes(Path(folder))
+    spacings, negatives = [], []
+    for case in tqdm(complete.to_dict("records"), disable=not progress, desc="check", unit="case"):
+        wrong, spacing_mm, negative = _check_case(case, n_classes)
+        problems += wrong
+        spacings.append(spacing_mm)
+        negatives += [case["mask"] or case["labels"]] if negative else []
+    notes += _spacing_note(folder, spacings) + _empty_notes(negatives) + _twin_notes(complete)
+    return Report(problems, notes, _summary(folder, cases, len(negatives), problems, notes))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line; returns 0 where nothing is wrong and 1 where something is (usage: exit 2)."""
+    parser = argparse.ArgumentParser(prog="python -m lib.data", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    command = commands.add_parser("check", help="report every problem of a study folder")
+    command.add_argument("folder", help="<data_root>/<study>, for example my_data/wrist")
+    report = check(parser.parse_args(arguments).folder, progress=True)
+    for note in report.notes:
+        print(f"note: {note}")
+    for problem in report.problems:
+        print(f"problem: {problem}")
+    print(report.summary)
+    return 1 if report.problems else 0
+
+
+def _is_complete(case: dict) -> bool:
+    """Whether the files are there to be opened; the scan has already named those that are not."""
+    files = [case[column] for column in ("image", "mask", "labels") if case[column]]
+    return len(files) > 1 and all(Path(name).is_file() for name in files)
+
+
+def _check_case(case: dict, n_classes: float) -> tuple[list[str], object, bool]:
+    """(problems, spacing_mm, whether it is a negative) of one case."""
+    problems: list[str] = []
+    image = spacing_mm = label = None
+    with _collected(problems):
+        image, spacing_mm = read_image(case["image"])
+    with _collected(problems):
+        if case["mask"]:
+            label = read_foreground(case["mask"], None if image is None else image.shape)
+        else:
+            label = read_boxes(case["labels"])
+            problems += _unknown_classes(case["labels"], label, n_classes)
+    return problems, spacing_mm, label is not None and not label.any()
+
+
+@contextmanager
+def _collected(problems: list[str]) -> Iterator[None]:
+    try:
+        yield
+    except DataError as error:
+        problems += str(error).splitlines()
+
+
+def _n_classes(folder: Path) -> float:
+    """Number of classes that data.yaml of a YOLO export states, else infinity."""
+    path = folder / "data.yaml"
+    stated = re.search(r"^nc:\s*(\d+)", path.read_text(), re.MULTILINE) if path.is_file() else None
+    return int(stated[1]) if stated else float("inf")
+
+
+def _unknown_classes(path: str, boxes: np.ndarray, n_classes: float) -> list[str]:
+    unknown = sorted({int(label) for label in boxes[:, 0] if label >= n_classes})
+    expected, fix = f"0 to {n_classes - 1}, as in data.yaml", "correct the class or data.yaml"
+    return [describe(path, f"unknown label {label}", expected, fix) for label in unknown]
+
+
+def _spacing_note(folder: str | Path, spacings: list) -> list[str]:
+    missing = sum(spacing_mm is None for spacing_mm in spacings)
+    found = f"{missing} of {len(spacings)} images without pixel spacing"
+    fix = "none needed for overlap and distances in pixels; DICOM files bring it"
+    return [describe(folder, found, "a spacing for distances in mm", fix)] if missing else []
+
+
+def _empty_notes(labels: list[str]) -> list[str]:
+    fix = "none needed if the image shows no fracture, it is kept as a negative"
+    return [describe(path, "an empty label", "foreground", fix) for path in labels]
+
+
+def _twin_notes(cases: pd.DataFrame) -> list[str]:
+    rows = cases.to_dict("records")
+    pairs = [(rows[i], rows[j]) for i, j in same_pictures([row["image"] for row in rows])]
+    expected, fix = "one subject", "give both the same subject, or delete one"
+    return [
+        describe(b["image"], f"the picture of {Path(a['image']).name} again", expected, fix)
+        for a, b in pairs
+        if a["subject"] != b["subject"]
+    ]
+
+
+def _summary(folder, cases: pd.DataFrame, n_negatives: int, problems: list, notes: list) -> str:
+    counts = cases["split"].replace("", "none").value_counts().sort_index()
+    splits = ", ".join(f"{split} {count}" for split, count in counts.items())
+    return (
+        f"{folder}: cases: {len(cases)}, subjects: {cases['subject'].nunique()}, "
+        f"negatives: {n_negatives}, splits: {splits or 'none'}; "
+        f"problems: {len(problems)}, notes: {len(notes)}"
+    )

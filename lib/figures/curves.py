@@ -1,0 +1,122 @@
+"""Learning curves: mean over runs as a line, smallest to largest run as a band."""
+
+from typing import NamedTuple
+
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from lib.errors import SettingError
+from lib.figures.frames import require_single
+from lib.figures.style import (
+    MUTED,
+    epoch_axis,
+    label,
+    method_style,
+    new_figure,
+    note,
+    ordered_methods,
+    style,
+)
+
+LINE_STYLES = ("-", (0, (4, 1.5)))  # first and second column of a panel
+
+
+class Panel(NamedTuple):
+    """One set of axes: at most two history ``columns`` of some ``methods``."""
+
+    title: str
+    ylabel: str
+    methods: tuple[str, ...]
+    columns: tuple[str, ...]
+
+
+@style()
+def loss_curves(history: pd.DataFrame) -> Figure:
+    """Loss without and with adaptive weighting (paper, figures 4 and 5), and all methods compared.
+
+    ``history`` has one row an epoch with method, fold, seed, epoch, train_loss, val_loss,
+    val_dice_loss, val_bce_loss, val_f1, for one dataset. A weighted loss changes scale with its
+    weights, so methods are compared by the loss at equal weights and by F1 instead.
+    """
+    equal = 0.5 * history["val_dice_loss"] + 0.5 * history["val_bce_loss"]
+    methods = tuple(ordered_methods(history["method"]))
+    loss, equal_loss = "Weighted loss", "0.5 Dice loss + 0.5 BCE"
+    train_and_val = ("train_loss", "val_loss")
+    panels = [
+        Panel("Without adaptive weighting", loss, ("fixed_half",), train_and_val),
+        Panel("With adaptive weighting", loss, ("complementary",), train_and_val),
+        Panel("Validation loss at equal weights", equal_loss, methods, ("equal_loss",)),
+        Panel("Validation F1", "F1 (fraction)", methods, ("val_f1",)),
+    ]
+    return learning_curves(history.assign(equal_loss=equal), panels)
+
+
+@style()
+def learning_curves(history: pd.DataFrame, panels: list[Panel]) -> Figure:
+    """Panels of learning curves, two a row; panels with one y label share its scale.
+
+    Colour is the method; in a panel of two columns the second is dashed. Raises as
+    ``summarise_curves`` does.
+    """
+    rows = (len(panels) + 1) // 2
+    figure = new_figure(height_in=2.1 * rows + 0.7)
+    first_of_scale, runs = {}, set()
+    for position, panel in enumerate(panels, start=1):
+        shared = first_of_scale.get(panel.ylabel)
+        axes = figure.add_subplot(rows, 2, position, sharey=shared)
+        first_of_scale.setdefault(panel.ylabel, axes)
+        summary = summarise_curves(history, panel.methods, panel.columns)
+        _draw_panel(axes, panel, summary)
+        runs.update(summary["runs"])
+    figure.legend(handles=_legend_handles(panels), loc="outside upper center", ncols=4)
+    note(figure, _describe(runs))
+    return figure
+
+
+def summarise_curves(history: pd.DataFrame, methods, columns) -> pd.DataFrame:
+    """Curves over runs, tidy: method, column, epoch, mean, low (smallest), high (largest), runs.
+
+    Raises SettingError if the history mixes datasets or lacks one of the methods.
+    """
+    require_single(history, "dataset")
+    if missing := set(methods) - set(history["method"]):
+        found = ", ".join(sorted(missing))
+        raise SettingError(f"history: no rows of {found}; expected every method. Fix: train it.")
+    chosen = history[history["method"].isin(methods)]
+    tidy = chosen.melt(["method", "epoch"], list(columns), var_name="column")
+    values = tidy.groupby(["method", "column", "epoch"])["value"]
+    return values.agg(mean="mean", low="min", high="max", runs="count").reset_index()
+
+
+def _draw_panel(axes, panel, summary):
+    shade = 0.2 if len(panel.methods) == 1 else 0.08
+    for method in panel.methods:
+        colour = method_style(method).colour
+        for column, line in zip(panel.columns, LINE_STYLES, strict=False):
+            rows = summary[(summary["method"] == method) & (summary["column"] == column)]
+            axes.fill_between(
+                rows["epoch"], rows["low"], rows["high"], color=colour, alpha=shade, lw=0
+            )
+            axes.plot(rows["epoch"], rows["mean"], color=colour, linestyle=line)
+    top = axes.get_ylim()[1]
+    axes.set_ylim(0, min(top, 1) if "fraction" in panel.ylabel else top)
+    axes.set(title=panel.title, ylabel=panel.ylabel)
+    epoch_axis(axes)
+
+
+def _legend_handles(panels):
+    methods = ordered_methods(method for panel in panels for method in panel.methods)
+    styles = [method_style(method) for method in methods]
+    handles = [Line2D([], [], color=s.colour, label=s.label) for s in styles]
+    pairs = [panel.columns for panel in panels if len(panel.columns) > 1]
+    for column, line in zip(pairs[0] if pairs else (), LINE_STYLES, strict=False):
+        handles.append(Line2D([], [], color=MUTED, linestyle=line, label=label(column)))
+    return handles
+
+
+def _describe(runs):
+    if max(runs) == 1:
+        return "One run (n = 1 seed) per method."
+    count = f"{min(runs)} to {max(runs)}" if min(runs) < max(runs) else max(runs)
+    return f"Line: mean over n = {count} runs (seeds). Band: smallest to largest run."

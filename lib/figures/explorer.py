@@ -1,0 +1,54 @@
+"""One case under a two-term loss: what is predicted, what it costs, and which way it is pushed."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from lib.figures.style import new_figure, note, style
+
+PREDICTED, REFERENCE_COLOUR = "#D55E00", "#0072B2"
+
+
+@style()
+def loss_explorer(
+    image: np.ndarray,
+    target: np.ndarray,
+    probability: np.ndarray,
+    loss_map: np.ndarray,
+    gradient: np.ndarray,
+    threshold: float,
+    title: str,
+) -> Figure:
+    """Image with contours, probability, loss per pixel and gradient per pixel, side by side.
+
+    Args:
+        image: H x W in [0, 1].
+        target: bool H x W, drawn in blue.
+        probability: H x W in [0, 1]; its ``threshold`` level is drawn in orange.
+        loss_map: cross-entropy of each pixel, H x W, >= 0 (nats).
+        gradient: derivative of the weighted loss by each logit, H x W; negative pushes up.
+        threshold: probability at which a pixel counts as foreground.
+        title: what is shown.
+    """
+    figure = new_figure(height_in=2.4)
+    panels = figure.subplots(1, 4)
+    limit = max(float(np.abs(gradient).max()), 1e-12)
+    pictures = (
+        ("image", image, {"vmin": 0, "vmax": 1}),
+        ("probability", probability, {"vmin": 0, "vmax": 1, "cmap": "magma"}),
+        ("cross-entropy (nats)", loss_map, {"vmin": 0, "cmap": "magma"}),
+        ("gradient by logit", gradient, {"vmin": -limit, "vmax": limit, "cmap": "RdBu_r"}),
+    )
+    for axes, (name, picture, options) in zip(panels, pictures, strict=True):
+        shown = axes.imshow(picture, **options)
+        axes.set_title(name, fontsize=8)
+        axes.set_axis_off()
+        if name != "image":
+            bar = figure.colorbar(shown, ax=axes, shrink=0.7, pad=0.02)
+            bar.ax.tick_params(labelsize=6)
+            bar.formatter.set_powerlimits((-2, 3))
+        for mask, colour in ((target, REFERENCE_COLOUR), (probability > threshold, PREDICTED)):
+            if mask.any() and not mask.all():
+                axes.contour(mask, [0.5], colors=colour, linewidths=1)
+    figure.suptitle(title, fontsize=9)
+    note(figure, f"blue: reference; orange: probability > {threshold:.2f}")
+    return figure

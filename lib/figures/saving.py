@@ -1,0 +1,80 @@
+"""Figures on disk: picture, vector drawing, the table behind it, and where it came from."""
+
+import json
+import re
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from lib import paths
+from lib.errors import SettingError
+from lib.figures.style import note, style
+from lib.files import replacing
+
+SYNTHETIC_NOTE = "Synthetic data: simulated images, not patients."
+
+
+def save(
+    figure: Figure,
+    study: str,
+    name: str,
+    table: pd.DataFrame | None = None,
+    *,
+    private: bool = False,
+    synthetic: bool = False,
+    provenance: dict | None = None,
+) -> Path:
+    """Write ``figures/<study>/<name>.png``, ``.svg`` and, with a ``table``, ``.csv``.
+
+    ``private`` is for pictures that show a user's own images: they go to ``<study>/private/``,
+    which git ignores. ``synthetic`` adds a note to the figure. ``provenance`` (profile, seed, data,
+    command, versions; JSON values) is kept with the file names in ``provenance.json`` beside the
+    figure. Each file appears whole or not at all, and equal figures give equal bytes. Returns the
+    path of the PNG; raises SettingError for a name that is no plain file name and OsteoBookError
+    for a folder that cannot be written.
+    """
+    folder = _folder(study, name, private)
+    if synthetic:
+        note(figure, SYNTHETIC_NOTE)
+    files = [_write_picture(figure, folder / f"{name}.{kind}") for kind in ("png", "svg")]
+    if table is not None:
+        path = folder / f"{name}.csv"
+        with replacing(path) as temporary:
+            table.to_csv(temporary, index=False, lineterminator="\n")
+        files.append(path)
+    names = [path.name for path in files]
+    _record(folder, name, {"files": names, "synthetic": synthetic, **(provenance or {})})
+    return files[0]
+
+
+def table_path(study: str, name: str) -> Path:
+    """Where a table without a figure belongs: ``figures/<study>/<name>.csv``; makes the folder."""
+    folder = _folder(study, name, private=False)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{name}.csv"
+
+
+def _folder(study, name, private):
+    for part in (study, name):
+        if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]*", part):
+            raise SettingError(
+                f"name of a figure: found {part!r}; expected lower-case letters, digits, _ . -. "
+                "Fix: rename it."
+            )
+    return paths.FIGURES / study / "private" if private else paths.FIGURES / study
+
+
+def _write_picture(figure, path):
+    kind = path.suffix[1:]
+    with style(), replacing(path) as temporary:
+        figure.savefig(temporary, format=kind, metadata={"Date": None} if kind == "svg" else None)
+    return path
+
+
+def _record(folder, name, entry):
+    path = folder / "provenance.json"
+    entries = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    text = json.dumps(entries | {name: entry}, indent=2, sort_keys=True, ensure_ascii=False)
+    with replacing(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")

@@ -1,0 +1,142 @@
+"""One look for every figure: size, type, and a fixed label, colour and marker per method."""
+
+from io import BytesIO
+from typing import NamedTuple
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from lib.errors import SettingError
+
+WIDTH_IN = 7.2  # two journal columns
+REFERENCE_COLOUR = "#F0E442"
+DICE_COLOUR, BCE_COLOUR = "#332288", "#AA4499"
+MUTED = "#5A5A5A"
+
+
+class MethodStyle(NamedTuple):
+    label: str
+    colour: str
+    marker: str
+
+
+# In the order of every legend. Colours after Okabe and Ito, told apart under colour blindness;
+# greys are baselines that were not trained.
+METHODS = {
+    "fixed_half": MethodStyle("Fixed 0.5 + 0.5", "#E69F00", "o"),
+    "fixed_one": MethodStyle("Fixed 1 + 1", "#CC79A7", "s"),
+    "complementary": MethodStyle("Complementary", "#0072B2", "D"),
+    "complementary_from_0.1": MethodStyle("Complementary from 0.1", "#56B4E9", "^"),
+    "literal": MethodStyle("Literal equation 3", "#D55E00", "v"),
+    "reversed": MethodStyle("Reversed", "#009E73", "P"),
+    "all_positive": MethodStyle("All positive", "#000000", "|"),
+    "all_negative": MethodStyle("All negative", "#6E6E6E", "|"),
+    "mean_mask": MethodStyle("Mean mask", "#BDBDBD", "X"),
+}
+
+LABELS = {
+    "f1": "F1",
+    "iou": "IoU",
+    "whole": "Whole image",
+    "tight": "Tight crop",
+    "val_f1": "Validation F1",
+    "train_loss": "Training",
+    "val_loss": "Validation",
+}
+
+RC = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same picture on every machine
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.titleweight": "bold",
+    "axes.labelsize": 8,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "grid.color": "#E4E4E4",
+    "grid.linewidth": 0.5,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "legend.fontsize": 7,
+    "legend.frameon": False,
+    "lines.linewidth": 1.4,
+    "figure.dpi": 110,
+    "savefig.dpi": 200,
+    "svg.fonttype": "none",  # text stays text
+    "svg.hashsalt": "osteobook",  # the same ids in every run
+    "image.cmap": "gray",
+    "image.interpolation": "nearest",
+}
+
+
+class NotebookFigure(Figure):
+    """A figure that notebooks show although pyplot does not know of it."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = BytesIO()
+        with style():
+            self.savefig(buffer, format="png", dpi=self.dpi)
+        return buffer.getvalue()
+
+
+def style():
+    """The look of this project, for ``with style():`` or as the decorator ``@style()``."""
+    return mpl.rc_context(RC)
+
+
+def new_figure(height_in: float, width_in: float = WIDTH_IN) -> Figure:
+    """An empty figure that pyplot does not know of, so that none piles up in a notebook."""
+    return NotebookFigure(figsize=(width_in, height_in), layout="constrained")
+
+
+def method_style(method: str) -> MethodStyle:
+    """Label, colour and marker of a method; SettingError if it has none yet."""
+    if method not in METHODS:
+        raise SettingError(
+            f"method: found '{method}'; expected one of {', '.join(METHODS)}. "
+            "Fix: correct the name, or give it a label and colour in lib/figures/style.py."
+        )
+    return METHODS[method]
+
+
+def ordered_methods(names) -> list[str]:
+    """The distinct ``names`` in the project's order; SettingError for an unknown method."""
+    names = {name for name in names if method_style(name)}
+    return [name for name in METHODS if name in names]
+
+
+def label(name: str) -> str:
+    """A column, metric or dataset in words."""
+    return LABELS.get(name, name.replace("_", " ").capitalize())
+
+
+def epoch_axis(axes) -> None:
+    """Whole epochs at round numbers, labelled."""
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, steps=[1, 2, 5, 10]))
+    axes.set_xlabel("Epoch")
+
+
+def fraction_axis(axes) -> None:
+    """Exactly 0 to 1 across, with few tick labels, so that neighbours do not touch."""
+    axes.set(xlim=(0, 1), xticks=[0, 0.25, 0.5, 0.75, 1])
+    axes.set_xticklabels(["0", "", "0.5", "", "1"])
+
+
+def rows_axis(grid, names) -> None:
+    """One named row a line, the first on top, for a row of axes that share their y axis."""
+    grid[0].set_yticks(range(len(names)), names)
+    grid[0].set_ylim(len(names) - 0.5, -0.5)
+    for axes in grid:
+        axes.grid(axis="y", visible=False)
+        axes.tick_params(axis="y", length=0)
+
+
+def note(figure: Figure, text: str) -> None:
+    """Adds a line, once, at the foot of the figure: n, what a band means, what the data are."""
+    lines = [line for line in figure.get_supxlabel().splitlines() if line != text]
+    figure.supxlabel("\n".join([*lines, text]), x=0.01, ha="left", fontsize=6.5, color=MUTED)

@@ -1,0 +1,260 @@
+"""Runs the study notebooks; ``./run_all.sh`` calls it as ``python -m lib.runner``.
+
+Options are answered with the standard library alone, so that they are checked before the
+environment exists.
+"""
+
+import argparse
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from lib import paths
+from lib.errors import OsteoBookError, SettingError
+from lib.executing import check_parameters, execute, make_key, no_orphans, output, why_run
+from lib.files import explained
+
+STUDIES = {  # and their notebooks, which are taken as they come
+    "humerus": "01_humerus_loss_study",
+    "wrist": "02_wrist_linear_weighting",
+    "pediatric": "03_pediatric_regularization",
+    "knee": "04_knee_dual_level_ce",
+    "hand": "05_hand_ssl_osteoporosis",
+}
+PROFILES = ("smoke", "quick", "paper")
+DEVICES = ("auto", "cpu", "cuda")
+LARGEST_SEED = 2**32 - 1  # numpy's limit
+FREE_MEGABYTES = 200
+INTERRUPTED = 130
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> None:
+        self.exit(2, f"{self.prog}: error: {message.rstrip('.')}. See {self.prog} --help\n")
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Options of the command line, and ``notebooks``, the notebook of each chosen study.
+
+    A wrong option exits with status 2 and one line that names it.
+    """
+    parser = _Parser(
+        prog="run_all.sh",
+        allow_abbrev=False,
+        description="Execute the study notebooks; what is up to date is skipped.",
+        epilog="Exit code: the number of notebooks that failed; 2 also for a wrong option, "
+        "130 when interrupted. OSTEOBOOK_ENV=conda|venv chooses the kind of environment.",
+    )
+    add = parser.add_argument
+    add("--profile", choices=PROFILES, default="quick", help="size of the study (default: quick)")
+    add("--only", type=_studies, metavar="STUDIES", help=f"comma-separated: {', '.join(STUDIES)}")
+    add("--data-root", type=_folder, default=None, metavar="DIR", help="your data, in DIR/<study>/")
+    add("--device", choices=DEVICES, default="auto", help="where to train (default: auto)")
+    add("--seed", type=_seed, default=42, metavar="N", help="of every random choice (default: 42)")
+    add("--figures-only", action="store_true", help="redraw from stored results, train nothing")
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument(
+        "--dry-run", action="store_true", help="tell what would run, why, how long"
+    )
+    instead.add_argument("--test", action="store_true", help="check style, library and notebooks")
+    instead.add_argument("--clean", action="store_true", help="delete results that nothing uses")
+    options = parser.parse_args(arguments)
+    try:
+        options.notebooks = find_notebooks(options.only)
+    except SettingError as error:
+        parser.error(str(error))
+    return options
+
+
+def _studies(text: str) -> list[str]:
+    chosen = [name.strip() for name in text.split(",")]
+    for name in chosen:
+        if name not in STUDIES:
+            raise argparse.ArgumentTypeError(
+                f"found study {name!r}; expected some of {', '.join(STUDIES)}"
+            )
+    return chosen
+
+
+def _folder(text: str) -> str:
+    if not text or not Path(text).expanduser().is_dir():
+        raise argparse.ArgumentTypeError(
+            f"found no folder {text!r}; expected one with a folder for each study"
+        )
+    return str(Path(text).expanduser().resolve())
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal() or int(text) > LARGEST_SEED:
+        raise argparse.ArgumentTypeError(f"found {text!r}; expected 0 to {LARGEST_SEED}")
+    return int(text)
+
+
+def find_notebooks(only: list[str] | None = None) -> dict[str, Path]:
+    """Notebook of each study, in the order of their numbers; all that exist if ``only`` is None.
+
+    Raises:
+        SettingError: if a study in ``only`` has no notebook yet.
+    """
+    notebooks = {study: paths.NOTEBOOKS / f"{name}.ipynb" for study, name in STUDIES.items()}
+    found = {study: notebook for study, notebook in notebooks.items() if notebook.exists()}
+    for study in only or ():
+        if study not in found:
+            raise SettingError(
+                f"--only: the {study} study has no notebook yet; "
+                f"expected some of {', '.join(found) or '(there is none)'}"
+            )
+    return {study: notebook for study, notebook in found.items() if only is None or study in only}
+
+
+def notebook_parameters(options: argparse.Namespace) -> dict:
+    """What papermill hands to every notebook."""
+    return {
+        "profile": options.profile,
+        "seed": options.seed,
+        "device": options.device,
+        "data_root": options.data_root or "",
+        "figures_only": options.figures_only,
+    }
+
+
+def run(options: argparse.Namespace) -> int:
+    """Execute the chosen notebooks that are not up to date; returns how many failed.
+
+    Raises:
+        OsteoBookError: before anything is computed, if it could not be.
+    """
+    parameters = notebook_parameters(options)
+    for notebook in options.notebooks.values():
+        check_parameters(notebook, parameters)
+    for folder in (paths.EXECUTED, paths.TRIALS):
+        check_writable(folder)
+    if options.profile == "paper" and not options.figures_only:
+        _announce_hours(options.notebooks, parameters)
+    failures = 0
+    for position, (study, notebook) in enumerate(options.notebooks.items(), 1):
+        failures += _run_one(study, notebook, parameters, f"[{position}/{len(options.notebooks)}]")
+    if failures:
+        print(f"{failures} of {len(options.notebooks)} notebooks failed", file=sys.stderr)
+    return failures
+
+
+def _announce_hours(studies: Iterable[str], parameters: dict) -> None:
+    minutes = 0.0
+    for study in studies:
+        try:
+            minutes += _plan(study, parameters)["minutes"].sum()
+        except OsteoBookError as error:
+            print(f"{study}: its trials are unknown: {error}")
+    print(f"paper profile: about {minutes / 60:.1f} hours of training", flush=True)
+
+
+def _run_one(study: str, notebook: Path, parameters: dict, position: str) -> bool:
+    """Execute one notebook if needed and tell about it; True if it failed."""
+    key = make_key(study, notebook, parameters)
+    reason = why_run(study, notebook, key)
+    if not reason:
+        print(f"{position} {notebook.stem}: up to date, nothing to do", flush=True)
+        return False
+    print(f"{position} {notebook.stem}: running ({reason})", flush=True)
+    start = time.monotonic()
+    error = execute(notebook, parameters, key)
+    minutes = (time.monotonic() - start) / 60
+    if error:
+        print(f"{position} {notebook.stem}: failed after {minutes:.1f} min", file=sys.stderr)
+        print(f"  {error}\n  its copy: {output(notebook, '.failed.ipynb')}", file=sys.stderr)
+        return True
+    print(f"{position} {notebook.stem}: done in {minutes:.1f} min; {output(notebook, '.html')}")
+    return False
+
+
+def check_writable(folder: Path) -> None:
+    """Find out before hours of computing whether results can be kept.
+
+    Raises:
+        OsteoBookError: if ``folder`` cannot be written or its disk is nearly full.
+    """
+    with explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(bytes(1_000_000))
+    free = shutil.disk_usage(folder).free / 1e6
+    if free < FREE_MEGABYTES:
+        raise OsteoBookError(
+            f"{folder}: found {free:.0f} MB free; expected {FREE_MEGABYTES} MB. Fix: make space."
+        )
+
+
+def dry_run(options: argparse.Namespace) -> None:
+    """Tell what a run would execute, why, and how long it would take."""
+    parameters = notebook_parameters(options)
+    for study, notebook in options.notebooks.items():
+        check_parameters(notebook, parameters)
+        reason = why_run(study, notebook, make_key(study, notebook, parameters))
+        print(f"{notebook.stem}: {f'would run ({reason})' if reason else 'up to date'}")
+        if options.figures_only:
+            print("  figures only: no trial would run")
+            continue
+        try:
+            _tell_trials(_plan(study, parameters))
+        except OsteoBookError as error:
+            print(f"  its trials are unknown: {error}")
+
+
+def _plan(study: str, parameters: dict):
+    from lib import trials
+
+    chosen = {name: parameters[name] for name in ("profile", "data_root", "seed", "device")}
+    return trials.plan(study, **chosen)
+
+
+def _tell_trials(trials) -> None:
+    """Print one line a trial, and the totals."""
+    for trial in trials.itertuples():
+        print(f"  {trial.status:8}  {trial.name}  ({trial.why})")
+    counts = ", ".join(f"{sum(trials.status == s)} {s}" for s in ("cached", "continue", "run"))
+    minutes, megabytes = trials.minutes.sum(), trials.megabytes.sum()
+    print(f"  {len(trials)} trials: {counts}; about {minutes:.1f} min and {megabytes:.0f} MB")
+
+
+def clean() -> None:
+    """Delete the trials that nothing refers to and tell what became free."""
+    from lib import trials
+
+    freed = trials.clean()
+    for folder, megabytes in freed:
+        print(f"deleted {folder} ({megabytes:.1f} MB)")
+    print(f"{sum(megabytes for _, megabytes in freed):.1f} MB freed")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Do what the command line asks; returns the exit code."""
+    options = parse(arguments)
+    try:
+        with no_orphans():
+            if options.test:
+                from lib.runner_checks import run_checks
+
+                return run_checks()
+            if options.clean:
+                clean()
+                return 0
+            if not options.notebooks:
+                raise SettingError(f"{paths.NOTEBOOKS}: found no notebook. Fix: restore the files.")
+            if options.dry_run:
+                dry_run(options)
+                return 0
+            return run(options)
+    except OsteoBookError as error:
+        print(f"run_all.sh: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\ninterrupted; what is complete is kept, run again to continue", file=sys.stderr)
+        return INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,94 @@
+import math
+
+import pytest
+
+from lib.claims import VERDICTS, Verdict, claims_table, verdict_from_interval
+from lib.errors import SettingError
+
+WRIST = ("W1", "W2", "W3", "W4", "W5")
+
+
+def verdicts(**changes):
+    return {
+        claim: Verdict("inconclusive", "interval spans zero", 43, 0.4) for claim in WRIST
+    } | changes
+
+
+def test_every_claim_stands_in_the_papers_order_with_our_verdict():
+    ours = verdicts(
+        W4=Verdict("contradicted", "precision falls", 40), W1=Verdict("reproduced", "x", 7, 0.0)
+    )
+    table = claims_table("wrist", dict(reversed(ours.items())))
+    assert tuple(table["claim"]) == WRIST
+    assert list(table["verdict"]) == [
+        "reproduced",
+        "inconclusive",
+        "inconclusive",
+        "contradicted",
+        "inconclusive",
+    ]
+    assert list(table["n"]) == [7, 43, 43, 40, 43]
+    assert table.loc[0, "p"] == 0.0 and math.isnan(table.loc[3, "p"])
+    assert table.loc[3, "evidence"] == "precision falls"
+    assert table.loc[3, "paper_numbers"].startswith("contradicted: trivial baseline wins")
+    assert not table.drop(columns="p").isna().any().any()
+
+
+@pytest.mark.parametrize(
+    ("study", "ours", "message"),
+    [
+        ("wrist", {k: v for k, v in verdicts().items() if k != "W3"}, "no verdict for W3"),
+        ("wrist", verdicts(W9=Verdict("reproduced", "x", 1)), "verdicts for W9"),
+        ("ankle", verdicts(), "'ankle'; expected one of hand, humerus, knee, pediatric, wrist"),
+    ],
+)
+def test_missing_and_unknown_claims_are_errors(study, ours, message):
+    with pytest.raises(SettingError, match=message):
+        claims_table(study, ours)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("confirmed", "x", 1), "'confirmed'; expected one of reproduced, contradicted"),
+        (("reproduced", " ", 1), "evidence"),
+        (("reproduced", "x", -1), "n: found -1"),
+        (("reproduced", "x", 1, 1.2), "p: found 1.2"),
+        (("reproduced", "x", 1, math.nan), "p: found nan"),
+    ],
+)
+def test_impossible_verdicts_are_errors(arguments, message):
+    with pytest.raises(SettingError, match=message):
+        Verdict(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "sign", "margin", "expected"),
+    [
+        (0.01, 0.05, +1, 0.0, "reproduced"),
+        (0.01, 0.05, -1, 0.0, "contradicted"),
+        (-0.05, -0.01, -1, 0.0, "reproduced"),
+        (-0.05, -0.01, +1, 0.0, "contradicted"),
+        (-0.01, 0.05, +1, 0.0, "inconclusive"),
+        (-0.01, 0.05, -1, 0.0, "inconclusive"),
+        (0.0, 0.0, +1, 0.0, "inconclusive"),
+        (0.01, 0.05, +1, 0.02, "inconclusive"),
+        (0.03, 0.05, +1, 0.02, "reproduced"),
+        (-0.01, 0.01, +1, 0.02, "contradicted"),
+        (-0.01, 0.01, -1, 0.02, "contradicted"),
+        (math.nan, 0.05, +1, 0.0, "inconclusive"),
+        (0.01, math.nan, +1, 0.0, "inconclusive"),
+    ],
+)
+def test_interval_decides(low, high, sign, margin, expected):
+    assert expected in VERDICTS
+    assert verdict_from_interval(low, high, sign, margin) == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [((0, 1, 0), "expected_sign"), ((0, 1, 1, -0.1), "equivalence"), ((1, 0, 1), "low 1 > high 0")],
+)
+def test_impossible_intervals_are_errors(arguments, message):
+    with pytest.raises(SettingError, match=message):
+        verdict_from_interval(*arguments)

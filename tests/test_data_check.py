@@ -1,0 +1,115 @@
+"""``python -m lib.data check``: everything at once, with an exit code."""
+
+import shutil
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib.data.check import check, main
+from lib.paths import ROOT
+from tests.fixtures import make_yolo_fixture
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return make_yolo_fixture(tmp_path / "wrist", n_train=6, n_test=3, size=64)
+
+
+def named(folder, split, kind, stem):
+    return next((folder / split / kind).glob(f"{stem}_jpg*"))
+
+
+def test_good_export_has_notes_but_no_problems(folder):
+    problems, notes, summary = check(folder)
+    assert problems == []
+    assert summary.endswith(
+        "cases: 9, subjects: 9, negatives: 1, splits: test 3, train 6; problems: 0, notes: 4"
+    )
+    assert sum("again, first in test" in note for note in notes) == 2
+    assert sum("9 of 9 images without pixel spacing" in note for note in notes) == 1
+    assert sum("0_jpg" in note and "an empty label" in note for note in notes) == 1
+
+
+def test_every_problem_is_reported_at_once(folder):
+    image = named(folder, "train", "images", 3)
+    image.write_bytes(image.read_bytes()[:300])
+    named(folder, "train", "labels", 3).write_text("1 0.9 0.5 0.4 0.1")
+    named(folder, "train", "labels", 4).write_text("1 0.5 0.5 0.4 0.1\n9 0.5 0.5 0.1 0.1\n")
+    replaced = named(folder, "train", "images", 5)
+    cv2.imwrite(str(replaced.with_suffix(".tif")), np.full((64, 64), np.nan, np.float32))
+    replaced.unlink()
+    named(folder, "test", "images", 8).unlink()
+    problems, _, summary = check(folder)
+    for place, found in (
+        ("3_jpg", "an empty, truncated or damaged file"),
+        ("3_jpg", "a box outside the image"),
+        ("4_jpg", "unknown label 9; expected 0 to 3, as in data.yaml"),
+        ("5_jpg", "4096 NaN"),
+        ("8_jpg", "label without image"),
+    ):
+        assert sum(place in line and found in line and "Fix: " in line for line in problems) == 1
+    assert len(problems) == 5 and "problems: 5," in summary
+
+
+def test_table_with_bad_masks(tmp_path):
+    folder = tmp_path / "wrist"
+    (folder / "images").mkdir(parents=True)
+    (folder / "masks").mkdir()
+    masks = {"a": np.zeros((9, 8), np.uint8), "b": np.arange(72).reshape(8, 9).astype(np.uint8)}
+    masks |= {"c": np.zeros((8, 9), np.uint8), "stray": np.zeros((8, 9), np.uint8)}
+    for index, (name, mask) in enumerate(masks.items()):
+        noise = np.random.default_rng(index).integers(0, 255, (8, 9), dtype=np.uint8)
+        cv2.imwrite(str(folder / "masks" / f"{name}.png"), mask)
+        if name != "stray":
+            cv2.imwrite(str(folder / "images" / f"{name}.png"), noise)
+    rows = [
+        {"case": n, "subject": n, "image": f"images/{n}.png", "mask": f"masks/{n}.png"}
+        for n in "abc"
+    ]
+    pd.DataFrame(rows).to_csv(folder / "cases.csv", index=False)
+    problems, notes, summary = check(folder)
+    assert len(problems) == 2
+    assert "a.png: found 9 x 8 pixels; expected 8 x 9 pixels as in its image" in problems[0]
+    assert "b.png: found unknown labels" in problems[1]
+    assert any("stray.png: found label without image, not in cases.csv" in note for note in notes)
+    assert any("c.png: found an empty label" in note for note in notes)
+    assert "cases: 3, subjects: 3, negatives: 1, splits: none 3;" in summary
+
+
+def test_same_radiograph_under_two_subjects_is_noted(folder, tmp_path):
+    own = tmp_path / "own"
+    shutil.copytree(folder / "train", own)
+    first = sorted((own / "images").glob("*.jpg"))[1]
+    mirrored = cv2.flip(cv2.imread(str(first)), 1)
+    cv2.imwrite(str(own / "images" / "mirrored.png"), mirrored)
+    rows = [
+        {"case": p.stem, "subject": p.stem, "image": f"images/{p.name}", "labels": "labels/l.txt"}
+        for p in sorted((own / "images").iterdir())
+    ]
+    (own / "labels" / "l.txt").write_text("0 0.5 0.5 0.1 0.1")
+    pd.DataFrame(rows).to_csv(own / "cases.csv", index=False)
+    problems, notes, _ = check(own)
+    assert problems == []
+    twins = [note for note in notes if "give both the same subject" in note]
+    assert len(twins) == 1 and "mirrored.png" in twins[0] and first.name in twins[0]
+
+
+def test_exit_codes_and_output(folder, tmp_path, capsys):
+    assert main(["check", str(folder)]) == 0
+    out = capsys.readouterr().out
+    assert "problem: " not in out and out.splitlines()[-1].startswith(f"{folder}: cases: 9")
+    assert main(["check", str(tmp_path / "nowhere")]) == 1
+    assert "problem: " in capsys.readouterr().out
+    with pytest.raises(SystemExit) as stopped:
+        main(["check"])
+    assert stopped.value.code == 2
+
+
+def test_module_runs_from_the_command_line(folder):
+    command = [sys.executable, "-m", "lib.data", "check", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "cases: 9" in done.stdout
