@@ -9,6 +9,7 @@ DATA = ROOT / "data"
 REFERENCE = DATA / "reference"
 # Tests and read-only installations may send what is generated elsewhere.
 TRIALS = Path(os.environ.get("OSTEOBOOK_TRIALS", DATA / "trials"))
+PHANTOMS = Path(os.environ.get("OSTEOBOOK_PHANTOMS", DATA / "phantoms"))
 FIGURES = Path(os.environ.get("OSTEOBOOK_FIGURES", ROOT / "figures"))
 EXECUTED = FIGURES / "executed"
 

@@ -1,0 +1,19 @@
+"""One synthetic case: picture, exact masks, spacing and the numbers behind it."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Phantom(NamedTuple):
+    """What every scene's ``generate`` returns.
+
+    image: radiograph H x W in [0, 1] or MR volume D x H x W, float32. masks: structure -> bool
+    array of the image's shape; structures may overlap. spacing_mm: one number an axis of the image.
+    truth: plain numbers and strings, such as subject, side, t_score, flexion_deg.
+    """
+
+    image: np.ndarray
+    masks: dict[str, np.ndarray]
+    spacing_mm: tuple[float, ...]
+    truth: dict
