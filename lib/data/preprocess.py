@@ -7,6 +7,7 @@ What comes before the augmentation is computed once (``prepare``), the rest in e
 """
 
 import zlib
+from multiprocessing import parent_process
 
 import cv2
 import numpy as np
@@ -120,7 +121,10 @@ def prepare_all(
     cases: pd.DataFrame, size: int = 256, variant: str = "whole", seed: int = 42
 ) -> tuple[np.ndarray, np.ndarray]:
     """Images uint8 N x H x W and masks bool N x 1 x H x W of all cases, in their order."""
-    rows = tqdm(cases.to_dict("records"), desc=f"prepare ({variant})", unit="case")
+    quiet = parent_process() is not None  # bars of several workers would overwrite each other
+    rows = tqdm(
+        cases.to_dict("records"), f"prepare ({variant})", unit="case", delay=2, disable=quiet
+    )
     pairs = [prepare(case, size, variant, seed) for case in rows]
     return np.stack([image for image, _ in pairs]), np.stack([mask for _, mask in pairs])[:, None]
 

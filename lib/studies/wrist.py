@@ -147,10 +147,11 @@ def load(
     cases = split_cases(data_root, split_seed)
     if dataset == "tight" or not keep_negatives:
         cases = cases[~negatives(cases)]
+    images, masks = prepare_all(cases, image_size, dataset, split_seed)
     parts = {}
     for split in ("train", "val", "test"):
-        part = cases[cases["split"] == split].reset_index(drop=True)
-        parts[split] = (part, *prepare_all(part, image_size, dataset, split_seed))
+        chosen = (cases["split"] == split).to_numpy()
+        parts[split] = (cases[chosen].reset_index(drop=True), images[chosen], masks[chosen])
     return parts
 
 

@@ -8,6 +8,9 @@ import torch
 
 from lib.audits import wrist as audit
 from lib.checkpoints import load_weights
+from lib.data.augmentation import augmenter
+from lib.data.cases import load_case
+from lib.data.preprocess import pipeline_steps
 from lib.figures import Overlay, best_median_worst
 from lib.losses import binary_cross_entropy, dice_loss
 from lib.metrics import confusion, overlap_from_counts
@@ -187,6 +190,21 @@ def loss_demonstration(size: int = 100) -> pd.DataFrame:
             row = {"box": f"{share:.0%}", "prediction": name}
             rows.append(row | {"Dice loss": dice.item(), "BCE": cross_entropy.item()})
     return pd.DataFrame(rows).round(3).set_index(["box", "prediction"])
+
+
+def shown_steps(case: dict, size: int, seed: int) -> tuple[dict, dict]:
+    """Every pre-processing step of one case, and what to outline in it: the label, or proposals."""
+    image, mask, _ = load_case(case)
+    augment = augmenter(seed)
+
+    def augmented(image, mask):
+        moved = augment(0, 0, image=image, masks=mask[None])
+        return moved["image"], moved["masks"][0]
+
+    steps = pipeline_steps(image, mask, size, augmented)
+    label, proposed = steps.pop("label") > 0, steps.pop("proposed boxes") > 0
+    outlines = dict.fromkeys(("augment", "median filter", "equalise", "variant: CLAHE"), label)
+    return steps, outlines | {"original": mask, "multilevel Otsu": proposed}
 
 
 def predictions(trial_list, folders: list[Path], data_root: str, dataset: str) -> dict:
