@@ -66,9 +66,13 @@ def mixed_precision(device: str) -> torch.autocast:
 
 
 def set_deterministic(on: bool = True) -> None:
-    """Let CUDA use deterministic kernels only; CPU results are deterministic either way."""
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    """Let CUDA use deterministic kernels only; an operation that has none is then an error.
+
+    CPU results are deterministic either way. Every worker process calls this.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
     torch.use_deterministic_algorithms(on)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # costs time, changes no result
     torch.backends.cudnn.benchmark = not on
 
 

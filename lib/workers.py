@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -62,19 +63,20 @@ def run_in_processes(
 def _watch(futures: list, progress: tuple[int, Callable[[], int]]) -> None:
     """Show a text bar until every future is done."""
     total, done = progress
-    with tqdm(total=total, unit="epoch", desc="training", mininterval=2) as bar:
+    with tqdm(total=total, desc="training", unit="epoch", mininterval=2, file=sys.stdout) as bar:
         while wait(futures, timeout=POLL_SECONDS).not_done:
             bar.update(done() - bar.n)
         bar.update(done() - bar.n)
 
 
 def _start_worker(parent: int) -> None:
-    """One thread a process, no returned memory, and an end when the parent ends."""
+    """Deterministic, one thread, no returned memory, and an end when the parent ends."""
     import cv2
     import torch
 
-    from lib.training import keep_freed_memory
+    from lib.training import keep_freed_memory, set_deterministic
 
+    set_deterministic()
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
     keep_freed_memory()

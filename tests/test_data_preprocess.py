@@ -268,7 +268,6 @@ def test_steps_come_in_the_papers_order_and_end_as_the_network_sees_them():
         "equalise",
         "multilevel Otsu",
         "variant: CLAHE",
-        "proposed boxes",
         "label",
     ]
     assert all(

@@ -277,3 +277,11 @@ def test_weight_schedules():
     assert len({axes.get_ylim() for axes in figure.axes}) == 1
     assert figure.axes[0].get_ylabel() == "Loss weight" and figure.axes[-1].get_xlabel() == "Epoch"
     assert texts(figure) == ["Sum", "α (Dice loss)", "β (BCE)"]
+
+
+def test_panels_of_one_scale_show_all_of_each_curve():
+    frame = history()
+    frame.loc[frame["method"] == "complementary", "train_loss"] *= 5
+    shown = frame[frame["method"].isin(["complementary", "fixed_half"])]
+    figure = figures.loss_curves(frame)
+    assert all(axes.get_ylim()[1] >= shown["train_loss"].max() for axes in figure.axes[:2])

@@ -14,7 +14,7 @@ import torch
 
 from lib import paths
 from lib.studies import wrist, wrist_claims, wrist_explore, wrist_results
-from lib.trials import collect, describe, partial_folder, plan, run_trial
+from lib.trials import collect, describe, partial_folder, plan, run_trial, trial_folder
 from tests.fixtures import make_yolo_fixture
 
 
@@ -106,6 +106,20 @@ def test_plan_lists_every_trial(data_root, tmp_path, monkeypatch):
     assert set(table["status"]) == {"run"}
     assert table["minutes"].sum() / 60 > 100, "the paper profile is no job for two cores"
     assert table["megabytes"].max() == pytest.approx(124, rel=0.02)
+
+
+def test_plan_knows_the_trials_that_the_notebook_ran(data_root, tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "TRIALS", tmp_path)
+    parameters = {"profile": "smoke", "data_root": data_root, "seed": 42, "device": "auto"}
+    trials, fingerprint = wrist.trials_and_fingerprint(**parameters)
+    ran = describe(trials[0], fingerprint)
+    trial_folder(ran).mkdir(parents=True)
+    (trial_folder(ran) / "config.json").write_text(json.dumps(ran))
+    assert trials[0]["device"] in ("cpu", "cuda"), "as the notebook resolves it"
+    assert plan("wrist", **parameters)["status"].value_counts().to_dict() == {
+        "run": 23,
+        "cached": 1,
+    }
 
 
 def tables(folder):
@@ -214,10 +228,22 @@ def test_differences_from_trivial_baselines_are_paired(results):
     assert row["low"] <= row["difference"] <= row["high"]
 
 
+def test_image_summary_is_over_images_after_seeds(results):
+    _, _, metrics, _ = results
+    trained = metrics[metrics["method"].isin(wrist.METHODS)]
+    table = wrist_results.image_summary(trained, 0)
+    row = table.query("dataset == 'tight' and method == 'literal' and metric == 'f1'").iloc[0]
+    part = trained.query("dataset == 'tight' and method == 'literal' and metric == 'f1'")
+    images = part.groupby("case")["value"].mean()
+    assert (row["mean"], row["sd"]) == pytest.approx((images.mean(), images.std()))
+    assert row["n"] == 8
+
+
 def test_every_table_and_figure_can_be_drawn_from_the_stored_results(results, data_root):
     trials, folders, metrics, history = results
     trained = metrics[metrics["method"].isin(wrist.METHODS)]
-    assert wrist_results.display_scores(wrist_results.pooled_scores(metrics, 0)).shape == (18, 7)
+    page = wrist_results.display_scores(wrist_results.pooled_scores(metrics, 0))
+    assert page.data.shape == (18, 7)
     assert len(wrist_results.comparisons(trained)) == 2 * 5 * 5
     assert len(wrist_results.image_table(trained, "tight", "complementary")) == 8
     assert len(wrist_results.overlay_rows(trained, trials, folders, data_root, "tight")) == 3

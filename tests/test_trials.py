@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 
 from lib import code, paths, trials, workers
 from lib.errors import OsteoBookError, SettingError
@@ -220,6 +221,14 @@ def test_jobs_return_in_order_and_failures_are_told_after_the_rest():
     with pytest.raises(OsteoBookError, match="1 of 2 .* First: negative"):
         workers.run_in_processes(square, [(-1,), (1,)], 1)
     assert workers.run_in_processes(square, []) == []
+
+
+def how_a_worker_computes(_):
+    return torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+
+
+def test_workers_are_deterministic_and_use_one_thread():
+    assert workers.run_in_processes(how_a_worker_computes, [(0,), (1,)]) == [(1, True)] * 2
 
 
 def sleep_forever(pid_file):

@@ -5,16 +5,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from pandas.io.formats.style import Styler
 
 from lib.audits import wrist as audit
 from lib.checkpoints import load_weights
 from lib.data.augmentation import augmenter
 from lib.data.cases import load_case
-from lib.data.preprocess import pipeline_steps
+from lib.data.preprocess import pipeline_steps, propose_boxes
 from lib.figures import Overlay, best_median_worst
 from lib.losses import binary_cross_entropy, dice_loss
 from lib.metrics import confusion, overlap_from_counts
-from lib.statistics import bootstrap_weights, compare_methods
+from lib.statistics import bootstrap_weights, compare_methods, summary
 from lib.studies import wrist
 
 COUNTS = ("tp", "fp", "fn", "tn")
@@ -124,17 +125,20 @@ def resampled_scores(counts: np.ndarray, seed: int) -> np.ndarray:
     return scores_of(np.tensordot(weights, counts, axes=1)).mean(axis=1)
 
 
-def display_scores(pooled: pd.DataFrame) -> pd.DataFrame:
-    """``pooled_scores`` as a page: a row a dataset and method, a column a metric."""
+def display_scores(pooled: pd.DataFrame) -> Styler:
+    """``pooled_scores`` as a page: a row a dataset and method, a column a metric.
+
+    A cell holds mean ± SD over seeds, and below it the interval over images.
+    """
 
     def written(row) -> str:
         spread = "" if np.isnan(row["sd"]) else f" ± {row['sd']:.3f}"
-        return f"{row['mean']:.3f}{spread} [{row['low']:.3f}, {row['high']:.3f}]"
+        return f"{row['mean']:.3f}{spread}\n[{row['low']:.3f}, {row['high']:.3f}]"
 
     text = pooled.assign(text=pooled.apply(written, axis=1))
     wide = text.pivot(index=["dataset", "method"], columns="metric", values="text")
-    order = pd.MultiIndex.from_frame(pooled[["dataset", "method"]].drop_duplicates())
-    return wide.loc[order, list(wrist.FRACTIONS)]
+    names = [(d, m) for d in wrist.DATASETS for m in (*wrist.METHODS, *TRIVIAL)]
+    return wide.loc[names, list(wrist.FRACTIONS)].style.set_properties(**{"white-space": "pre"})
 
 
 def per_image(metrics: pd.DataFrame) -> pd.DataFrame:
@@ -151,13 +155,28 @@ def image_table(metrics: pd.DataFrame, dataset: str, method: str) -> pd.DataFram
     return table[[*SCORES, "iou", "prevalence"]].rename_axis(columns=None)
 
 
-def comparisons(metrics: pd.DataFrame) -> pd.DataFrame:
-    """Every schedule against the fixed weights, paired by image, Holm within dataset and metric."""
+def image_means(metrics: pd.DataFrame) -> pd.DataFrame:
+    """Score of every image under every method, mean over seeds: dataset, metric, method, case."""
     rows = per_image(metrics)
     rows = rows[rows["metric"].isin([*SCORES, "iou"])]
-    means = rows.groupby(["dataset", "metric", "method", "case"], as_index=False)["value"].mean()
+    keys = ["dataset", "metric", "method", "case"]
+    return rows.groupby(keys, sort=False, as_index=False)["value"].mean()
+
+
+def image_summary(metrics: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Mean, SD, n and 95 % interval over images, for a row a dataset, method and metric."""
+    groups = image_means(metrics).groupby(["dataset", "method", "metric"], sort=False)["value"]
+    rows = [
+        dict(zip(("dataset", "method", "metric"), key, strict=True)) | summary(values, seed)
+        for key, values in groups
+    ]
+    return pd.DataFrame(rows)
+
+
+def comparisons(metrics: pd.DataFrame) -> pd.DataFrame:
+    """Every schedule against the fixed weights, paired by image, Holm within dataset and metric."""
     frames = []
-    for (dataset, metric), part in means.groupby(["dataset", "metric"], sort=False):
+    for (dataset, metric), part in image_means(metrics).groupby(["dataset", "metric"], sort=False):
         frame = compare_methods(part, reference=wrist.BASELINE)
         frame.insert(0, "dataset", dataset)
         frame.insert(1, "metric", metric)
@@ -202,9 +221,12 @@ def shown_steps(case: dict, size: int, seed: int) -> tuple[dict, dict]:
         return moved["image"], moved["masks"][0]
 
     steps = pipeline_steps(image, mask, size, augmented)
-    label, proposed = steps.pop("label") > 0, steps.pop("proposed boxes") > 0
+    label = steps.pop("label") > 0
     outlines = dict.fromkeys(("augment", "median filter", "equalise", "variant: CLAHE"), label)
-    return steps, outlines | {"original": mask, "multilevel Otsu": proposed}
+    levels = np.rint(steps["multilevel Otsu"] * 3)
+    _, x, y, width, height = propose_boxes(levels).T * size
+    corners = np.stack([x - width / 2, y - height / 2, x + width / 2, y + height / 2], axis=1)
+    return steps, outlines | {"original": mask, "multilevel Otsu": corners - 0.5}
 
 
 def predictions(trial_list, folders: list[Path], data_root: str, dataset: str) -> dict:
