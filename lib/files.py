@@ -58,6 +58,12 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
+def write_table(frame, path: Path) -> None:
+    """Write a data frame as CSV with every digit of its floats: equal results are equal bytes."""
+    with replacing(path) as temporary:
+        frame.to_csv(temporary, index=False, lineterminator="\n")
+
+
 def digest(*parts: bytes | str) -> str:
     """Sixteen hexadecimal digits that identify the parts and their order."""
     hasher = hashlib.sha256()

@@ -18,6 +18,7 @@ from lib.errors import OsteoBookError, SettingError
 
 # Writing a checkpoint after every epoch would cost more than a short epoch itself.
 CHECKPOINT_SECONDS = 20.0
+PROGRESS = "progress"  # file in which a training tells its finished epochs
 
 
 class TrainingDiverged(OsteoBookError):
@@ -172,6 +173,15 @@ def fit(
     if settings.keep_best and state.best_weights:
         model.load_state_dict(state.best_weights)
     return pd.DataFrame(state.history)
+
+
+def report_to(folder: Path) -> Callable[[int], None]:
+    """A callback for ``fit`` that lets other processes see the finished epochs."""
+
+    def report(epochs: int) -> None:
+        (folder / PROGRESS).write_text(str(epochs))
+
+    return report
 
 
 def to_device(batch: tuple, device: str) -> tuple:

@@ -20,6 +20,7 @@ from lib import paths
 from lib.code import closure_digests, library_versions
 from lib.errors import OsteoBookError, SettingError
 from lib.files import digest, explained, locked, replacing
+from lib.training import PROGRESS
 from lib.workers import run_in_processes
 
 TABLES = ("metrics", "history")
@@ -79,8 +80,13 @@ def run_trials(
             "figures_only draws from stored results. Fix: run once without it."
         )
     jobs = [(description, trial_folder(description), data_root) for description in missing]
-    run_in_processes(run_trial, jobs, workers, _progress(jobs))
+    run_in_processes(run_trial, jobs, workers or default_workers(trials), _progress(jobs))
     return folders
+
+
+def default_workers(trials: list[dict]) -> int:
+    """One process a core, but one in all where the trials share a GPU."""
+    return 1 if any(trial["device"] == "cuda" for trial in trials) else os.cpu_count() or 1
 
 
 def run_trial(description: dict, folder: Path, data_root: str) -> None:
@@ -96,7 +102,7 @@ def run_trial(description: dict, folder: Path, data_root: str) -> None:
         train(trial, data_root, partial)
         timing = {"seconds": round(time.monotonic() - start, 1)}
         (partial / "timing.json").write_text(json.dumps(timing))
-        for leftover in (partial / ".lock", partial / "progress", *partial.rglob("checkpoint*")):
+        for leftover in (partial / ".lock", partial / PROGRESS, *partial.rglob("checkpoint*")):
             leftover.unlink(missing_ok=True)
         partial.rename(folder)
 
@@ -119,20 +125,9 @@ def _progress(jobs: list[tuple]) -> tuple[int, Callable[[], int]]:
 def _epochs_done(folder: Path) -> int:
     """Epochs that a running trial has reported; a report may vanish while it is read."""
     try:
-        return int((partial_folder(folder) / "progress").read_text() or 0)
+        return int((partial_folder(folder) / PROGRESS).read_text() or 0)
     except (FileNotFoundError, ValueError):
         return 0
-
-
-def reporter(folder: Path) -> Callable[[int], None]:
-    """A callback for ``fit`` that lets the parent process see the epochs done."""
-    return lambda epochs: (folder / "progress").write_text(str(epochs)) and None
-
-
-def write_table(frame: pd.DataFrame, path: Path) -> None:
-    """CSV with every digit of its floats, so that equal results are equal bytes."""
-    with replacing(path) as temporary:
-        frame.to_csv(temporary, index=False, lineterminator="\n")
 
 
 def collect(folders: Iterable[Path], table: str) -> pd.DataFrame:
@@ -176,13 +171,12 @@ def _planned(description: dict, known: dict[Path, dict], module) -> dict:
     minutes, megabytes = module.estimate(trial)
     if (measured := _measured_minutes(trial, known)) is not None:
         minutes = measured
-    workers = 1 if trial["device"] == "cuda" else os.cpu_count()
     done = status == "cached"
     return {
         "name": trial_name(trial),
         "status": status,
         "why": why,
-        "minutes": 0.0 if done else minutes / workers,
+        "minutes": 0.0 if done else minutes / default_workers([trial]),
         "megabytes": 0.0 if done else megabytes,
     }
 

@@ -20,6 +20,8 @@ def run_in_processes(
     jobs: list[tuple],
     workers: int | None = None,
     progress: tuple[int, Callable[[], int]] | None = None,
+    what: str = "training",
+    unit: str = "epoch",
 ) -> list:
     """Call ``function(*job)`` for each job and return the results in order.
 
@@ -31,6 +33,7 @@ def run_in_processes(
         jobs: arguments of each call.
         workers: processes; default one a core.
         progress: total of some unit, and a function telling how much of it is done.
+        what: is being done, shown with its ``unit`` in the progress bar and in errors.
 
     Raises:
         OsteoBookError: if jobs failed; all others are finished first.
@@ -43,7 +46,8 @@ def run_in_processes(
     )
     try:
         futures = [pool.submit(function, *job) for job in jobs]
-        _watch(futures, progress or (len(jobs), lambda: sum(f.done() for f in futures)))
+        progress = progress or (len(jobs), lambda: sum(f.done() for f in futures))
+        _watch(futures, *progress, desc=what, unit=unit)
     except BaseException:
         # Ctrl-C, or a stopped notebook: nobody wants the rest any more.
         for process in list(pool._processes.values()):
@@ -55,15 +59,15 @@ def run_in_processes(
     if failures:
         first = failures[0][1]
         raise OsteoBookError(
-            f"{len(failures)} of {len(jobs)} trainings failed, the others are kept. First: {first}"
+            f"{what}: {len(failures)} of {len(jobs)} jobs failed, the others are kept. "
+            f"First: {first}"
         ) from first
     return [future.result() for future in futures]
 
 
-def _watch(futures: list, progress: tuple[int, Callable[[], int]]) -> None:
+def _watch(futures: list, total: int, done: Callable[[], int], **labels) -> None:
     """Show a text bar until every future is done."""
-    total, done = progress
-    with tqdm(total=total, desc="training", unit="epoch", mininterval=2, file=sys.stdout) as bar:
+    with tqdm(total=total, mininterval=2, file=sys.stdout, **labels) as bar:
         while wait(futures, timeout=POLL_SECONDS).not_done:
             bar.update(done() - bar.n)
         bar.update(done() - bar.n)

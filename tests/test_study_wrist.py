@@ -243,7 +243,7 @@ def test_every_table_and_figure_can_be_drawn_from_the_stored_results(results, da
     trials, folders, metrics, history = results
     trained = metrics[metrics["method"].isin(wrist.METHODS)]
     page = wrist_results.display_scores(wrist_results.pooled_scores(metrics, 0))
-    assert page.data.shape == (18, 7)
+    assert page.data.shape == (18, 6)
     assert len(wrist_results.comparisons(trained)) == 2 * 5 * 5
     assert len(wrist_results.image_table(trained, "tight", "complementary")) == 8
     assert len(wrist_results.overlay_rows(trained, trials, folders, data_root, "tight")) == 3

@@ -15,7 +15,7 @@ import torch
 
 from lib import code, paths, trials, workers
 from lib.errors import OsteoBookError, SettingError
-from lib.files import locked, replacing
+from lib.files import locked, replacing, write_table
 
 TRIAL = {
     **{"study": "fake", "dataset": "d", "method": "m", "fold": 0, "seed": 1},
@@ -35,8 +35,8 @@ def fake_study(tmp_path, monkeypatch):
         if trial["method"] == "broken":
             raise ValueError("no such thing")
         row = {k: trial[k] for k in ("study", "dataset", "method", "fold", "seed")}
-        trials.write_table(pd.DataFrame([row | {"value": 0.1 + 0.2}]), folder / "metrics.csv")
-        trials.write_table(pd.DataFrame({"epoch": [0, 1]}), folder / "history.csv")
+        write_table(pd.DataFrame([row | {"value": 0.1 + 0.2}]), folder / "metrics.csv")
+        write_table(pd.DataFrame({"epoch": [0, 1]}), folder / "history.csv")
         (folder / "checkpoint.safetensors").touch()
 
     module.train = train
@@ -155,10 +155,26 @@ def test_code_digest_ignores_comments_and_docstrings_but_not_numbers(tmp_path):
 
 
 def test_closure_holds_what_is_imported_and_nothing_else():
-    digests = code.closure_digests("lib.training")
-    assert {"lib/training.py", "lib/checkpoints.py", "lib/files.py", "lib/errors.py"} == set(
-        digests
-    ) - {"lib/__init__.py"}
+    assert list(code.closure_digests("lib.training")) == [
+        *("lib/checkpoints.py", "lib/files.py", "lib/training.py")
+    ]
+
+
+def test_a_study_is_retrained_only_for_what_its_training_uses():
+    used = set(code.closure_digests("lib.studies.wrist"))
+    assert {"lib/losses/overlap.py", "lib/models/unet.py", "lib/data/crop.py"} <= used
+    unused = (
+        "figures",
+        "claims",
+        "statistics",
+        "trials",
+        "workers",
+        "profiles",
+        "runner",
+        "audits",
+    )
+    assert not [name for name in used if name.startswith(tuple(f"lib/{x}" for x in unused))]
+    assert "lib/losses/__init__.py" not in used, "it would bring in every loss"
 
 
 # --- files

@@ -19,13 +19,14 @@ from lib.data.cases import find_cases, negatives
 from lib.data.manifest import fingerprint
 from lib.data.preprocess import finish, prepare_all
 from lib.data.splits import hold_out, split_subjects
-from lib.losses import LinearWeighting, binary_cross_entropy, dice_loss
+from lib.files import write_table
+from lib.losses.overlap import binary_cross_entropy, dice_loss
+from lib.losses.weighting import LinearWeighting
 from lib.metrics import confusion, overlap_from_counts
-from lib.models import UNet
+from lib.models.unet import UNet
 from lib.paths import data_root as resolve
 from lib.profiles import profile_settings
-from lib.training import Fit, fit, mixed_precision, pick_device, seed_everything
-from lib.trials import reporter, write_table
+from lib.training import Fit, fit, mixed_precision, pick_device, report_to, seed_everything
 
 # alpha weights Dice and beta BCE (eq. 3, which runs beta backwards). The paper prints no values.
 METHODS = {
@@ -185,7 +186,7 @@ def train(trial: dict, data_root: str, folder: Path) -> None:
         settings,
         lambda model, epoch: validation(trial, model, parts["val"], epoch),
         folder,
-        reporter(folder),
+        report_to(folder),
     )
     write_table(history, folder / "history.csv")
     masks = predict(trial, model, parts["test"]) > THRESHOLD

@@ -138,7 +138,8 @@ def display_scores(pooled: pd.DataFrame) -> Styler:
     text = pooled.assign(text=pooled.apply(written, axis=1))
     wide = text.pivot(index=["dataset", "method"], columns="metric", values="text")
     names = [(d, m) for d in wrist.DATASETS for m in (*wrist.METHODS, *TRIVIAL)]
-    return wide.loc[names, list(wrist.FRACTIONS)].style.set_properties(**{"white-space": "pre"})
+    shown = [metric for metric in wrist.FRACTIONS if metric != "prevalence"]
+    return wide.loc[names, shown].style.set_properties(**{"white-space": "pre"})
 
 
 def per_image(metrics: pd.DataFrame) -> pd.DataFrame:
