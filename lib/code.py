@@ -1,6 +1,6 @@
 """Which code a study runs: digests of the modules it imports, and library versions.
 
-Only what can change a number counts: comments, docstrings and layout do not.
+Comments, docstrings and layout do not count.
 """
 
 import ast
@@ -14,7 +14,10 @@ from lib.paths import ROOT
 # What these decide is part of a trial itself, or no number at all.
 NOT_COUNTED = ("lib/__init__.py", "lib/errors.py", "lib/paths.py", "lib/profiles.py")
 # A new release of one of these may change a trained number.
-LIBRARIES = ("torch", "torchvision", "numpy", "albumentations", "opencv-python-headless")
+LIBRARIES = (
+    *("torch", "numpy", "scipy", "albumentations"),
+    *("opencv-python-headless", "scikit-image", "pydicom"),
+)
 
 
 @cache

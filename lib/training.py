@@ -15,9 +15,10 @@ from torch import Tensor, nn
 
 from lib.checkpoints import TrainingState, load_checkpoint, save_checkpoint
 from lib.errors import OsteoBookError, SettingError
+from lib.files import explained
 
 # Writing a checkpoint after every epoch would cost more than a short epoch itself.
-CHECKPOINT_SECONDS = 20.0
+CHECKPOINT_SECONDS = float(os.environ.get("OSTEOBOOK_CHECKPOINT_SECONDS", 20))
 PROGRESS = "progress"  # file in which a training tells its finished epochs
 
 
@@ -179,7 +180,8 @@ def report_to(folder: Path) -> Callable[[int], None]:
     """A callback for ``fit`` that lets other processes see the finished epochs."""
 
     def report(epochs: int) -> None:
-        (folder / PROGRESS).write_text(str(epochs))
+        with explained(folder):
+            (folder / PROGRESS).write_text(str(epochs))
 
     return report
 
@@ -216,7 +218,10 @@ def _train_epoch(model, batches, loss, settings: Fit, epoch: int) -> dict[str, f
             else:
                 recorded[name] = value
     if not count:
-        raise OsteoBookError("training: found no batch; expected at least one full batch of cases.")
+        raise OsteoBookError(
+            "training: found no batch; expected at least one full batch of cases. "
+            "Fix: bring more training cases or choose a smaller batch size."
+        )
     means = {f"train_{name}": (total / count).item() for name, total in sums.items()}
     if not np.isfinite(means["train_loss"]):
         raise TrainingDiverged(

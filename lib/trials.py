@@ -37,7 +37,8 @@ def describe(trial: dict, fingerprint: str) -> dict:
     return {
         "trial": trial,
         "data": fingerprint,
-        "code": closure_digests(f"lib.studies.{trial['study']}"),
+        # how a worker computes (threads, kernels) counts as well
+        "code": closure_digests(f"lib.studies.{trial['study']}") | closure_digests("lib.workers"),
         "versions": library_versions(),
     }
 
@@ -80,7 +81,9 @@ def run_trials(
             "figures_only draws from stored results. Fix: run once without it."
         )
     jobs = [(description, trial_folder(description), data_root) for description in missing]
-    run_in_processes(run_trial, jobs, workers or default_workers(trials), _progress(jobs))
+    names = [trial_name(description["trial"]) for description in missing]
+    workers = workers or default_workers(trials)
+    run_in_processes(run_trial, jobs, workers, _progress(jobs), names=names)
     return folders
 
 
@@ -93,7 +96,7 @@ def run_trial(description: dict, folder: Path, data_root: str) -> None:
     """Compute one trial in its partial folder and give it its final name."""
     trial, partial = description["trial"], partial_folder(folder)
     train = importlib.import_module(f"lib.studies.{trial['study']}").train
-    with explained(partial), locked(partial):
+    with locked(folder):
         if folder.exists():  # another run computed it while this one waited
             return
         with replacing(partial / "config.json") as temporary:
@@ -101,10 +104,12 @@ def run_trial(description: dict, folder: Path, data_root: str) -> None:
         start = time.monotonic()
         train(trial, data_root, partial)
         timing = {"seconds": round(time.monotonic() - start, 1)}
-        (partial / "timing.json").write_text(json.dumps(timing))
-        for leftover in (partial / ".lock", partial / PROGRESS, *partial.rglob("checkpoint*")):
+        with replacing(partial / "timing.json") as temporary:
+            temporary.write_text(json.dumps(timing))
+        for leftover in (partial / PROGRESS, *partial.rglob("checkpoint*")):
             leftover.unlink(missing_ok=True)
-        partial.rename(folder)
+        with explained(folder):
+            partial.rename(folder)
 
 
 def partial_folder(folder: Path) -> Path:
@@ -213,17 +218,26 @@ def _what_changed(description: dict, known: dict[Path, dict]) -> str:
     return "changed: " + ", ".join(changes)
 
 
+def _is_current(folder: Path, config: dict) -> bool:
+    """Whether a run of today would ask for this trial and find it in this folder."""
+    listed = importlib.import_module(f"lib.studies.{config['trial']['study']}").is_listed
+    expected = trial_folder(describe(config["trial"], config["data"]))
+    return listed(config["trial"]) and folder in (expected, partial_folder(expected))
+
+
 def clean() -> list[tuple[Path, float]]:
-    """Delete every trial that the present code and libraries would not use again.
+    """Delete every trial that no profile would use again under the present code and libraries.
+
+    Trials of other data are kept: the data may come back.
 
     Returns:
         (folder, megabytes freed) of each.
     """
     freed = []
     for study in sorted(path for path in paths.TRIALS.glob("*") if path.is_dir()):
-        for folder, config in _known_configs(study).items():
-            current = describe(config["trial"], config["data"])
-            if folder in (trial_folder(current), partial_folder(trial_folder(current))):
+        known = _known_configs(study)
+        for folder in sorted(path for path in study.glob("[!.]*") if path.is_dir()):
+            if folder in known and _is_current(folder, known[folder]):
                 continue
             size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
             shutil.rmtree(folder)

@@ -22,6 +22,7 @@ def run_in_processes(
     progress: tuple[int, Callable[[], int]] | None = None,
     what: str = "training",
     unit: str = "epoch",
+    names: list[str] | None = None,
 ) -> list:
     """Call ``function(*job)`` for each job and return the results in order.
 
@@ -34,6 +35,7 @@ def run_in_processes(
         workers: processes; default one a core.
         progress: total of some unit, and a function telling how much of it is done.
         what: is being done, shown with its ``unit`` in the progress bar and in errors.
+        names: of the jobs, for errors.
 
     Raises:
         OsteoBookError: if jobs failed; all others are finished first.
@@ -55,12 +57,13 @@ def run_in_processes(
         pool.shutdown(cancel_futures=True)
         raise
     pool.shutdown()
-    failures = [(job, f.exception()) for job, f in zip(jobs, futures, strict=True) if f.exception()]
-    if failures:
-        first = failures[0][1]
+    failed = [i for i, future in enumerate(futures) if future.exception()]
+    if failed:
+        first = futures[failed[0]].exception()
+        name = names[failed[0]] if names else f"job {failed[0]}"
         raise OsteoBookError(
-            f"{what}: {len(failures)} of {len(jobs)} jobs failed, the others are kept. "
-            f"First: {first}"
+            f"{what}: {len(failed)} of {len(jobs)} jobs failed, the others are kept. "
+            f"First: {name}: {type(first).__name__}: {first}"
         ) from first
     return [future.result() for future in futures]
 

@@ -210,7 +210,7 @@ def test_names_that_leave_the_folder_are_errors(names):
     with pytest.raises(SettingError, match="lower-case letters"):
         figures.save(Figure(), *names)
     with pytest.raises(SettingError, match="lower-case letters"):
-        figures.table_path(*names)
+        figures.save_table(pd.DataFrame(), *names)
 
 
 def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path):
@@ -219,8 +219,20 @@ def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path):
         figures.save(Figure(), "wrist", "audit")
 
 
-def test_table_path_makes_the_folder(folder):
-    assert figures.table_path("wrist", "scores") == folder / "scores.csv" and folder.is_dir()
+def test_a_table_without_a_figure_is_recorded_too(folder):
+    table = pd.DataFrame({"value": [0.1 + 0.2]})
+    path = figures.save_table(table, "wrist", "scores", provenance={"seed": 1})
+    assert path == folder / "scores.csv" and path.read_text() == "value\n0.30000000000000004\n"
+    record = json.loads((folder / "provenance.json").read_text())["scores"]
+    assert record == {"files": ["scores.csv"], "seed": 1, "synthetic": False}
+
+
+def test_the_smoke_profile_overwrites_no_results(folder):
+    figures.save_table(pd.DataFrame(), paths.figure_place("wrist", "quick"), "scores")
+    kept = (folder / "scores.csv").stat().st_mtime_ns
+    path = figures.save_table(pd.DataFrame(), paths.figure_place("wrist", "smoke"), "scores")
+    assert path.parent == paths.FIGURES / "smoke" / "wrist"
+    assert (folder / "scores.csv").stat().st_mtime_ns == kept
 
 
 # --- curves and schedules ------------------------------------------------------------------------

@@ -18,7 +18,8 @@ from tqdm import tqdm
 
 from lib.data.cases import load_case
 from lib.data.crop import crop_to_limb, tight_crop
-from lib.errors import SettingError
+from lib.data.problems import describe
+from lib.errors import DataError, SettingError
 
 CLAHE_CLIP = 0.01  # of the pixels of a tile, the definition of Matlab's adapthisteq
 CLAHE_TILES = (8, 8)
@@ -120,7 +121,13 @@ def prepare(
 def prepare_all(
     cases: pd.DataFrame, size: int = 256, variant: str = "whole", seed: int = 42
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Images uint8 N x H x W and masks bool N x 1 x H x W of all cases, in their order."""
+    """Images uint8 N x H x W and masks bool N x 1 x H x W of all cases, in their order.
+
+    Raises DataError as ``prepare`` does, and where there are no cases at all.
+    """
+    if cases.empty:
+        fix = "bring more images; a tight crop needs some with foreground (see data/README.md)"
+        raise DataError(describe(f"prepare ({variant})", "no cases", "at least one", fix))
     bar = {"delay": 2, "file": sys.stdout}  # only where it takes a while
     bar["disable"] = parent_process() is not None  # bars of several workers would mix
     rows = tqdm(cases.to_dict("records"), f"prepare ({variant})", unit="case", **bar)
