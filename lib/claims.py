@@ -75,25 +75,21 @@ def claims_table(study: str, ours: dict[str, Verdict]) -> pd.DataFrame:
     )
 
 
-def verdict_from_interval(low, high, expected_sign: int, equivalence: float = 0.0) -> str:
+def verdict_from_interval(low, high, expected_sign: int) -> str:
     """Verdict on "the difference is positive" (``expected_sign`` +1) or negative (-1).
 
-    ``low`` and ``high`` bound the measured difference; ``equivalence`` >= 0 is the size below which
-    a difference does not matter, so the claim is a difference beyond it. "reproduced": the whole
-    interval lies beyond it on the claimed side; "contradicted": the whole interval lies short of
-    it; otherwise, and for an interval with a NaN, "inconclusive". Raises SettingError for another
-    sign, a negative ``equivalence`` or low > high.
+    ``low`` and ``high`` bound the measured difference. "reproduced": the whole interval lies on the
+    claimed side of zero; "contradicted": on the other; otherwise, and for an interval with a NaN,
+    "inconclusive". Raises SettingError for another sign or low > high.
     """
     if expected_sign not in (-1, 1):
         raise _error("expected_sign", expected_sign, "+1 or -1", "give the claimed direction")
-    if equivalence < 0:
-        raise _error("equivalence", equivalence, "0 or more", "give the size of the margin")
     if low > high:
         raise _error("interval", f"low {low} > high {high}", "low <= high", "swap the bounds")
     bounds = (expected_sign * low, expected_sign * high)
-    if all(bound > equivalence for bound in bounds):
+    if all(bound > 0 for bound in bounds):
         return "reproduced"
-    return "contradicted" if all(bound < equivalence for bound in bounds) else "inconclusive"
+    return "contradicted" if all(bound < 0 for bound in bounds) else "inconclusive"
 
 
 def _names(ids):

@@ -1,6 +1,6 @@
 """Which code a study runs: digests of the modules it imports, and library versions.
 
-Only what can change a number counts: comments, docstrings and layout do not.
+Comments, docstrings and layout do not count.
 """
 
 import ast
@@ -11,8 +11,13 @@ from pathlib import Path
 from lib.files import digest
 from lib.paths import ROOT
 
+# What these decide is part of a trial itself, or no number at all.
+NOT_COUNTED = ("lib/__init__.py", "lib/errors.py", "lib/paths.py", "lib/profiles.py")
 # A new release of one of these may change a trained number.
-LIBRARIES = ("torch", "torchvision", "numpy", "albumentations", "opencv-python-headless")
+LIBRARIES = (
+    *("torch", "numpy", "scipy", "albumentations"),
+    *("opencv-python-headless", "scikit-image", "pydicom"),
+)
 
 
 @cache
@@ -26,7 +31,7 @@ def closure_digests(module: str) -> dict[str, str]:
     todo, digests = [module], {}
     while todo:
         path = _source_file(todo.pop())
-        if path is None or (name := path.relative_to(ROOT).as_posix()) in digests:
+        if path is None or (name := path.relative_to(ROOT).as_posix()) in (*digests, *NOT_COUNTED):
             continue
         digests[name], imported = _digest_and_imports(path, path.stat().st_mtime_ns)
         todo += imported

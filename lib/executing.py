@@ -18,7 +18,7 @@ from pathlib import Path
 
 from lib import paths
 from lib.errors import SettingError
-from lib.files import digest, explained, replacing
+from lib.files import digest, explained, listing, replacing
 
 TRACEBACK_LINES = 12
 
@@ -85,23 +85,12 @@ def _contents(files: list[Path]) -> str:
     return digest(*(part for file in files for part in (file.name, file.read_bytes())))
 
 
-def listing(folder: Path) -> str:
-    """Digest of the names, sizes and times of all files below ``folder``; links are followed."""
-    entries = []
-    for place, _, names in os.walk(folder, followlinks=True):
-        for path in (Path(place, name) for name in names):
-            with suppress(FileNotFoundError):  # a broken link
-                state = path.stat()
-                entries.append(f"{path.relative_to(folder)} {state.st_size} {state.st_mtime_ns}")
-    return digest(*sorted(entries))
-
-
 def why_run(study: str, notebook: Path, key: dict[str, str]) -> str:
     """Why a notebook must be executed; empty if it is up to date."""
     kept = output(notebook, ".key.json")
     if not kept.exists():
         return "never completed"
-    for file in (output(notebook, ".ipynb"), output(notebook, ".html"), *_figures(study)):
+    for file in (output(notebook, ".ipynb"), output(notebook, ".html"), *_figures(study, key)):
         if not file.exists():
             return f"missing: {file.name}"
     old = json.loads(kept.read_text())
@@ -109,19 +98,25 @@ def why_run(study: str, notebook: Path, key: dict[str, str]) -> str:
     return f"changed: {', '.join(changed)}" if changed else ""
 
 
-def _figures(study: str) -> list[Path]:
+def _records(study: str, key: dict[str, str]) -> list[Path]:
+    """Where the figures of a run are recorded: the published and the private ones."""
+    place = paths.FIGURES / paths.figure_place(study, key["profile"])
+    return [place / "provenance.json", place / "private" / "provenance.json"]
+
+
+def _figures(study: str, key: dict[str, str]) -> list[Path]:
     """Every file that the study's figures consist of, as recorded when they were drawn."""
-    records = sorted((paths.FIGURES / study).rglob("provenance.json"))
+    records = [record for record in _records(study, key) if record.exists()]
     figures = [
         record.parent / file
         for record in records
         for figure in json.loads(record.read_text(encoding="utf-8")).values()
         for file in figure["files"]
     ]
-    return figures or [paths.FIGURES / study / "provenance.json"]
+    return figures or _records(study, key)[:1]
 
 
-def execute(notebook: Path, parameters: dict, key: dict[str, str]) -> str:
+def execute(study: str, notebook: Path, parameters: dict, key: dict[str, str]) -> str:
     """Execute a notebook at the repository's root and keep its copy, page and key.
 
     Returns:
@@ -131,7 +126,8 @@ def execute(notebook: Path, parameters: dict, key: dict[str, str]) -> str:
         OsteoBookError: if nothing can be written.
     """
     failed, partial = output(notebook, ".failed.ipynb"), output(notebook, ".partial.ipynb")
-    output(notebook, ".key.json").unlink(missing_ok=True)
+    for outdated in (output(notebook, ".key.json"), *_records(study, key)):
+        outdated.unlink(missing_ok=True)  # figures that are no longer drawn are forgotten
     try:
         with explained(paths.EXECUTED):
             if error := _run(notebook, partial, parameters):

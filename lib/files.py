@@ -3,8 +3,9 @@
 import errno
 import fcntl
 import hashlib
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lib.errors import OsteoBookError
@@ -51,11 +52,35 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Make ``folder`` and wait until no other process works in it; a killed one lets go."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as file:
+    """Wait until no other process works on ``folder``; one that is killed lets go.
+
+    The lock lies beside the folder and stays there: a lock that is deleted or renamed while others
+    wait for it locks nothing.
+    """
+    lock = folder.parent / ".locks" / folder.name
+    with explained(lock):
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        file = lock.open("w")
+    with file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def listing(folder: Path) -> str:
+    """Digest of the names, sizes and times of all files below ``folder``; links are followed."""
+    entries = []
+    for place, _, names in os.walk(folder, followlinks=True):
+        for path in (Path(place, name) for name in names):
+            with suppress(FileNotFoundError):  # a broken link
+                state = path.stat()
+                entries.append(f"{path.relative_to(folder)} {state.st_size} {state.st_mtime_ns}")
+    return digest(*sorted(entries))
+
+
+def write_table(frame, path: Path) -> None:
+    """Write a data frame as CSV with every digit of its floats: equal results are equal bytes."""
+    with replacing(path) as temporary:
+        frame.to_csv(temporary, index=False, lineterminator="\n")
 
 
 def digest(*parts: bytes | str) -> str:

@@ -14,6 +14,11 @@ FIGURES = Path(os.environ.get("OSTEOBOOK_FIGURES", ROOT / "figures"))
 EXECUTED = FIGURES / "executed"
 
 
+def figure_place(study: str, profile: str) -> str:
+    """Where below FIGURES a study's figures go; the smoke profile overwrites no real results."""
+    return f"smoke/{study}" if profile == "smoke" else study
+
+
 def data_root(parameter: str) -> Path:
     """Folder that holds one folder a study: the parameter, else OSTEOBOOK_DATA_ROOT, else data/."""
     return Path(parameter or os.environ.get("OSTEOBOOK_DATA_ROOT") or DATA).expanduser().resolve()

@@ -16,6 +16,7 @@ from lib import paths
 from lib.errors import OsteoBookError, SettingError
 from lib.executing import check_parameters, execute, make_key, no_orphans, output, why_run
 from lib.files import explained
+from lib.profiles import NAMES as PROFILES
 
 STUDIES = {  # and their notebooks, which are taken as they come
     "humerus": "01_humerus_loss_study",
@@ -24,7 +25,6 @@ STUDIES = {  # and their notebooks, which are taken as they come
     "knee": "04_knee_dual_level_ce",
     "hand": "05_hand_ssl_osteoporosis",
 }
-PROFILES = ("smoke", "quick", "paper")
 DEVICES = ("auto", "cpu", "cuda")
 LARGEST_SEED = 2**32 - 1  # numpy's limit
 FREE_MEGABYTES = 200
@@ -149,7 +149,7 @@ def _announce_hours(studies: Iterable[str], parameters: dict) -> None:
             minutes += _plan(study, parameters)["minutes"].sum()
         except OsteoBookError as error:
             print(f"{study}: its trials are unknown: {error}")
-    print(f"paper profile: about {minutes / 60:.1f} hours of training", flush=True)
+    print(f"paper profile: an estimated {minutes / 60:.1f} hours of training", flush=True)
 
 
 def _run_one(study: str, notebook: Path, parameters: dict, position: str) -> bool:
@@ -161,7 +161,7 @@ def _run_one(study: str, notebook: Path, parameters: dict, position: str) -> boo
         return False
     print(f"{position} {notebook.stem}: running ({reason})", flush=True)
     start = time.monotonic()
-    error = execute(notebook, parameters, key)
+    error = execute(study, notebook, parameters, key)
     minutes = (time.monotonic() - start) / 60
     if error:
         print(f"{position} {notebook.stem}: failed after {minutes:.1f} min", file=sys.stderr)

@@ -83,13 +83,17 @@ def _resamples(labels, n_resamples, rng):
             yield members[np.repeat(starts[drawn], length) + within].reshape(-1, total)
 
 
-def bootstrap_weights(n, n_resamples=10_000, seed=0) -> np.ndarray:
-    """How often each of n cases is drawn in each resample: int64 n_resamples x n, rows sum to n.
+def bootstrap_weights(groups, n_resamples=10_000, seed=0) -> np.ndarray:
+    """How often each of n cases is drawn in each resample: int64, n_resamples x n.
 
-    ``weights @ counts`` gives the summed counts of every resample at once; two statistics of the
-    same weights are paired.
+    `groups` holds the n cases' labels, such as subjects: whole groups are drawn, as many as there
+    are. `weights @ counts` gives the summed counts of every resample at once; two statistics of
+    the same weights are paired.
     """
-    return np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=n_resamples)
+    _, group = np.unique(groups, return_inverse=True)
+    n = group.max() + 1
+    draws = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=n_resamples)
+    return draws[:, group]
 
 
 def paired_test(a, b, seed=0) -> dict:

@@ -15,9 +15,11 @@ from torch import Tensor, nn
 
 from lib.checkpoints import TrainingState, load_checkpoint, save_checkpoint
 from lib.errors import OsteoBookError, SettingError
+from lib.files import explained
 
 # Writing a checkpoint after every epoch would cost more than a short epoch itself.
-CHECKPOINT_SECONDS = 20.0
+CHECKPOINT_SECONDS = float(os.environ.get("OSTEOBOOK_CHECKPOINT_SECONDS", 20))
+PROGRESS = "progress"  # file in which a training tells its finished epochs
 
 
 class TrainingDiverged(OsteoBookError):
@@ -66,9 +68,13 @@ def mixed_precision(device: str) -> torch.autocast:
 
 
 def set_deterministic(on: bool = True) -> None:
-    """Let CUDA use deterministic kernels only; CPU results are deterministic either way."""
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    """Let CUDA use deterministic kernels only; an operation that has none is then an error.
+
+    CPU results are deterministic either way. Every worker process calls this.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
     torch.use_deterministic_algorithms(on)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # costs time, changes no result
     torch.backends.cudnn.benchmark = not on
 
 
@@ -170,6 +176,16 @@ def fit(
     return pd.DataFrame(state.history)
 
 
+def report_to(folder: Path) -> Callable[[int], None]:
+    """A callback for ``fit`` that lets other processes see the finished epochs."""
+
+    def report(epochs: int) -> None:
+        with explained(folder):
+            (folder / PROGRESS).write_text(str(epochs))
+
+    return report
+
+
 def to_device(batch: tuple, device: str) -> tuple:
     """Every tensor of a batch on the device; images in channels-last order, as the weights are."""
 
@@ -202,7 +218,10 @@ def _train_epoch(model, batches, loss, settings: Fit, epoch: int) -> dict[str, f
             else:
                 recorded[name] = value
     if not count:
-        raise OsteoBookError("training: found no batch; expected at least one full batch of cases.")
+        raise OsteoBookError(
+            "training: found no batch; expected at least one full batch of cases. "
+            "Fix: bring more training cases or choose a smaller batch size."
+        )
     means = {f"train_{name}": (total / count).item() for name, total in sums.items()}
     if not np.isfinite(means["train_loss"]):
         raise TrainingDiverged(

@@ -20,6 +20,7 @@ from lib import paths
 from lib.code import closure_digests, library_versions
 from lib.errors import OsteoBookError, SettingError
 from lib.files import digest, explained, locked, replacing
+from lib.training import PROGRESS
 from lib.workers import run_in_processes
 
 TABLES = ("metrics", "history")
@@ -36,7 +37,8 @@ def describe(trial: dict, fingerprint: str) -> dict:
     return {
         "trial": trial,
         "data": fingerprint,
-        "code": closure_digests(f"lib.studies.{trial['study']}"),
+        # how a worker computes (threads, kernels) counts as well
+        "code": closure_digests(f"lib.studies.{trial['study']}") | closure_digests("lib.workers"),
         "versions": library_versions(),
     }
 
@@ -79,15 +81,22 @@ def run_trials(
             "figures_only draws from stored results. Fix: run once without it."
         )
     jobs = [(description, trial_folder(description), data_root) for description in missing]
-    run_in_processes(run_trial, jobs, workers, _progress(jobs))
+    names = [trial_name(description["trial"]) for description in missing]
+    workers = workers or default_workers(trials)
+    run_in_processes(run_trial, jobs, workers, _progress(jobs), names=names)
     return folders
+
+
+def default_workers(trials: list[dict]) -> int:
+    """One process a core, but one in all where the trials share a GPU."""
+    return 1 if any(trial["device"] == "cuda" for trial in trials) else os.cpu_count() or 1
 
 
 def run_trial(description: dict, folder: Path, data_root: str) -> None:
     """Compute one trial in its partial folder and give it its final name."""
     trial, partial = description["trial"], partial_folder(folder)
     train = importlib.import_module(f"lib.studies.{trial['study']}").train
-    with explained(partial), locked(partial):
+    with locked(folder):
         if folder.exists():  # another run computed it while this one waited
             return
         with replacing(partial / "config.json") as temporary:
@@ -95,10 +104,12 @@ def run_trial(description: dict, folder: Path, data_root: str) -> None:
         start = time.monotonic()
         train(trial, data_root, partial)
         timing = {"seconds": round(time.monotonic() - start, 1)}
-        (partial / "timing.json").write_text(json.dumps(timing))
-        for leftover in (partial / ".lock", partial / "progress", *partial.rglob("checkpoint*")):
+        with replacing(partial / "timing.json") as temporary:
+            temporary.write_text(json.dumps(timing))
+        for leftover in (partial / PROGRESS, *partial.rglob("checkpoint*")):
             leftover.unlink(missing_ok=True)
-        partial.rename(folder)
+        with explained(folder):
+            partial.rename(folder)
 
 
 def partial_folder(folder: Path) -> Path:
@@ -119,20 +130,9 @@ def _progress(jobs: list[tuple]) -> tuple[int, Callable[[], int]]:
 def _epochs_done(folder: Path) -> int:
     """Epochs that a running trial has reported; a report may vanish while it is read."""
     try:
-        return int((partial_folder(folder) / "progress").read_text() or 0)
+        return int((partial_folder(folder) / PROGRESS).read_text() or 0)
     except (FileNotFoundError, ValueError):
         return 0
-
-
-def reporter(folder: Path) -> Callable[[int], None]:
-    """A callback for ``fit`` that lets the parent process see the epochs done."""
-    return lambda epochs: (folder / "progress").write_text(str(epochs)) and None
-
-
-def write_table(frame: pd.DataFrame, path: Path) -> None:
-    """CSV with every digit of its floats, so that equal results are equal bytes."""
-    with replacing(path) as temporary:
-        frame.to_csv(temporary, index=False, lineterminator="\n")
 
 
 def collect(folders: Iterable[Path], table: str) -> pd.DataFrame:
@@ -176,13 +176,12 @@ def _planned(description: dict, known: dict[Path, dict], module) -> dict:
     minutes, megabytes = module.estimate(trial)
     if (measured := _measured_minutes(trial, known)) is not None:
         minutes = measured
-    workers = 1 if trial["device"] == "cuda" else os.cpu_count()
     done = status == "cached"
     return {
         "name": trial_name(trial),
         "status": status,
         "why": why,
-        "minutes": 0.0 if done else minutes / workers,
+        "minutes": 0.0 if done else minutes / default_workers([trial]),
         "megabytes": 0.0 if done else megabytes,
     }
 
@@ -219,17 +218,26 @@ def _what_changed(description: dict, known: dict[Path, dict]) -> str:
     return "changed: " + ", ".join(changes)
 
 
+def _is_current(folder: Path, config: dict) -> bool:
+    """Whether a run of today would ask for this trial and find it in this folder."""
+    listed = importlib.import_module(f"lib.studies.{config['trial']['study']}").is_listed
+    expected = trial_folder(describe(config["trial"], config["data"]))
+    return listed(config["trial"]) and folder in (expected, partial_folder(expected))
+
+
 def clean() -> list[tuple[Path, float]]:
-    """Delete every trial that the present code and libraries would not use again.
+    """Delete every trial that no profile would use again under the present code and libraries.
+
+    Trials of other data are kept: the data may come back.
 
     Returns:
         (folder, megabytes freed) of each.
     """
     freed = []
     for study in sorted(path for path in paths.TRIALS.glob("*") if path.is_dir()):
-        for folder, config in _known_configs(study).items():
-            current = describe(config["trial"], config["data"])
-            if folder in (trial_folder(current), partial_folder(trial_folder(current))):
+        known = _known_configs(study)
+        for folder in sorted(path for path in study.glob("[!.]*") if path.is_dir()):
+            if folder in known and _is_current(folder, known[folder]):
                 continue
             size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
             shutil.rmtree(folder)

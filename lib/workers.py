@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -19,6 +20,9 @@ def run_in_processes(
     jobs: list[tuple],
     workers: int | None = None,
     progress: tuple[int, Callable[[], int]] | None = None,
+    what: str = "training",
+    unit: str = "epoch",
+    names: list[str] | None = None,
 ) -> list:
     """Call ``function(*job)`` for each job and return the results in order.
 
@@ -30,6 +34,8 @@ def run_in_processes(
         jobs: arguments of each call.
         workers: processes; default one a core.
         progress: total of some unit, and a function telling how much of it is done.
+        what: is being done, shown with its ``unit`` in the progress bar and in errors.
+        names: of the jobs, for errors.
 
     Raises:
         OsteoBookError: if jobs failed; all others are finished first.
@@ -42,7 +48,8 @@ def run_in_processes(
     )
     try:
         futures = [pool.submit(function, *job) for job in jobs]
-        _watch(futures, progress or (len(jobs), lambda: sum(f.done() for f in futures)))
+        progress = progress or (len(jobs), lambda: sum(f.done() for f in futures))
+        _watch(futures, *progress, desc=what, unit=unit)
     except BaseException:
         # Ctrl-C, or a stopped notebook: nobody wants the rest any more.
         for process in list(pool._processes.values()):
@@ -50,31 +57,33 @@ def run_in_processes(
         pool.shutdown(cancel_futures=True)
         raise
     pool.shutdown()
-    failures = [(job, f.exception()) for job, f in zip(jobs, futures, strict=True) if f.exception()]
-    if failures:
-        first = failures[0][1]
+    failed = [i for i, future in enumerate(futures) if future.exception()]
+    if failed:
+        first = futures[failed[0]].exception()
+        name = names[failed[0]] if names else f"job {failed[0]}"
         raise OsteoBookError(
-            f"{len(failures)} of {len(jobs)} trainings failed, the others are kept. First: {first}"
+            f"{what}: {len(failed)} of {len(jobs)} jobs failed, the others are kept. "
+            f"First: {name}: {type(first).__name__}: {first}"
         ) from first
     return [future.result() for future in futures]
 
 
-def _watch(futures: list, progress: tuple[int, Callable[[], int]]) -> None:
+def _watch(futures: list, total: int, done: Callable[[], int], **labels) -> None:
     """Show a text bar until every future is done."""
-    total, done = progress
-    with tqdm(total=total, unit="epoch", desc="training", mininterval=2) as bar:
+    with tqdm(total=total, mininterval=2, file=sys.stdout, **labels) as bar:
         while wait(futures, timeout=POLL_SECONDS).not_done:
             bar.update(done() - bar.n)
         bar.update(done() - bar.n)
 
 
 def _start_worker(parent: int) -> None:
-    """One thread a process, no returned memory, and an end when the parent ends."""
+    """Deterministic, one thread, no returned memory, and an end when the parent ends."""
     import cv2
     import torch
 
-    from lib.training import keep_freed_memory
+    from lib.training import keep_freed_memory, set_deterministic
 
+    set_deterministic()
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
     keep_freed_memory()

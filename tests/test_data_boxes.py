@@ -55,6 +55,18 @@ def test_all_bad_lines_are_named_at_once(tmp_path):
     assert "line 3" in str(error.value)
 
 
+@pytest.mark.parametrize("content", [b"0 0.5 0.5 \xfc 0.1", "0 0 0 1 1".encode("utf-16")])
+def test_file_that_is_no_text_is_named(tmp_path, content):
+    (tmp_path / "a.txt").write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.txt: found bytes that are no UTF-8 text.*Fix: save"):
+        read_boxes(tmp_path / "a.txt")
+
+
+def test_byte_order_mark_of_an_editor_is_ignored(tmp_path):
+    (tmp_path / "a.txt").write_text("0 0.5 0.5 0.2 0.2", encoding="utf-8-sig")
+    assert read_boxes(tmp_path / "a.txt").tolist() == [[0, 0.5, 0.5, 0.2, 0.2]]
+
+
 def test_rounding_at_the_edge_is_allowed(tmp_path):
     boxes = read_boxes(written(tmp_path, "0 0.0995 0.5 0.2 1.0005"))
     mask = boxes_to_mask(boxes, (10, 20))

@@ -12,6 +12,7 @@ from lib.data.cases import COLUMNS, find_cases, load_case, negatives
 from lib.data.duplicates import same_bytes, same_pictures
 from lib.errors import DataError
 from tests.fixtures import draw_forearm, make_yolo_fixture
+from tests.test_data_images import write_dicom
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +134,19 @@ def test_same_pictures_are_told_from_other_pictures(tmp_path):
     assert same_pictures([]) == [] and same_pictures(paths[:1]) == []
 
 
+def test_same_pictures_are_found_in_dicom_and_tiff(tmp_path):
+    rng = np.random.default_rng(5)
+    pictures = [draw_forearm(rng)[0] for _ in range(3)]
+    paths = [str(tmp_path / name) for name in ("a.png", "b.dcm", "c", "d.tif", "e.dcm", "f.dcm")]
+    cv2.imwrite(paths[0], pictures[0])
+    write_dicom(paths[1], pictures[1] * np.uint16(16))
+    write_dicom(paths[2], pictures[0][:, ::-1] * np.uint16(9))
+    cv2.imwrite(paths[3], pictures[1] / np.float32(255))
+    write_dicom(paths[4], pictures[2] * np.uint16(16))
+    (tmp_path / "f.dcm").write_bytes(b"no picture")
+    assert same_pictures(paths) == [(0, 2), (1, 3)]
+
+
 def test_same_bytes_by_hand(tmp_path):
     for name, content in {"a": "x", "b": "y", "c": "x", "d": "x"}.items():
         (tmp_path / name).write_text(content)
@@ -170,6 +184,15 @@ def test_every_unpaired_file_is_named_at_once(broken):
     assert any(
         re.search(r"images.6_jpg\.rf.*found image without label.*Fix: add", x) for x in lines
     )
+
+
+def test_two_images_that_would_share_a_label_file_are_named(broken):
+    root, folder = broken
+    image = next((folder / "train" / "images").glob("5_jpg*.jpg"))
+    cv2.imwrite(str(image.with_suffix(".png")), draw_forearm(np.random.default_rng(9))[0])
+    expected = rf"{image.stem}\.png: found the name of {image.name} again; .*Fix: rename"
+    with pytest.raises(DataError, match=expected):
+        find_cases(root, "wrist")
 
 
 def test_table_layout(tmp_path):

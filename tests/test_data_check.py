@@ -16,7 +16,7 @@ from tests.fixtures import make_yolo_fixture
 
 @pytest.fixture
 def folder(tmp_path):
-    return make_yolo_fixture(tmp_path / "wrist", n_train=6, n_test=3, size=64)
+    return make_yolo_fixture(tmp_path / "wrist", n_train=16, n_test=3, size=64)
 
 
 def named(folder, split, kind, stem):
@@ -27,10 +27,10 @@ def test_good_export_has_notes_but_no_problems(folder):
     problems, notes, summary = check(folder)
     assert problems == []
     assert summary.endswith(
-        "cases: 9, subjects: 9, negatives: 1, splits: test 3, train 6; problems: 0, notes: 4"
+        "cases: 19, subjects: 19, negatives: 1, splits: test 3, train 16; problems: 0, notes: 4"
     )
     assert sum("again, first in test" in note for note in notes) == 2
-    assert sum("9 of 9 images without pixel spacing" in note for note in notes) == 1
+    assert sum("19 of 19 images without pixel spacing" in note for note in notes) == 1
     assert sum("0_jpg" in note and "an empty label" in note for note in notes) == 1
 
 
@@ -42,17 +42,59 @@ def test_every_problem_is_reported_at_once(folder):
     replaced = named(folder, "train", "images", 5)
     cv2.imwrite(str(replaced.with_suffix(".tif")), np.full((64, 64), np.nan, np.float32))
     replaced.unlink()
-    named(folder, "test", "images", 8).unlink()
+    named(folder, "test", "images", 18).unlink()
     problems, _, summary = check(folder)
     for place, found in (
         ("3_jpg", "an empty, truncated or damaged file"),
         ("3_jpg", "a box outside the image"),
         ("4_jpg", "unknown label 9; expected 0 to 3, as in data.yaml"),
         ("5_jpg", "4096 NaN"),
-        ("8_jpg", "label without image"),
+        ("18_jpg", "label without image"),
     ):
         assert sum(place in line and found in line and "Fix: " in line for line in problems) == 1
     assert len(problems) == 5 and "problems: 5," in summary
+
+
+def test_files_that_are_no_text_are_problems(folder):
+    label = named(folder, "train", "labels", 3)
+    label.write_bytes("0 0.5 0.5 0.1 0.1".encode("utf-16"))
+    (folder / "data.yaml").write_bytes(b"nc: 4\nnames: ['\xfc']\n")
+    problems = check(folder).problems
+    assert len(problems) == 2
+    assert all(
+        "found bytes that are no UTF-8 text" in line and "Fix: " in line for line in problems
+    )
+    assert "data.yaml" in problems[0] and label.name in problems[1]
+
+
+def test_split_that_cannot_be_trained_on_is_a_problem(folder):
+    for path in (folder / "test" / "labels").iterdir():
+        path.write_text("")
+    for stem in range(10):
+        named(folder, "train", "images", stem).unlink()
+        named(folder, "train", "labels", stem).unlink()
+    problems = check(folder).problems
+    assert [line.split(";")[0] for line in problems] == [
+        f"{folder}: found 5 cases with foreground in train (5 cases)",
+        f"{folder}: found 0 cases with foreground in test (3 cases)",
+    ]
+
+
+def test_unreadable_labels_do_not_count_as_empty(folder):
+    for path in (folder / "test" / "labels").iterdir():
+        path.write_text("x")
+    assert all("not five numbers" in line for line in check(folder).problems)
+
+
+def test_a_single_subject_is_a_problem(folder):
+    rows = [
+        {"case": p.stem, "subject": "s", "image": f"images/{p.name}", "labels": "l.txt"}
+        for p in sorted((folder / "train" / "images").iterdir())
+    ]
+    (folder / "train" / "l.txt").write_text("0 0.5 0.5 0.1 0.1")
+    pd.DataFrame(rows).to_csv(folder / "train" / "cases.csv", index=False)
+    (problem,) = check(folder / "train").problems
+    assert problem.startswith(f"{folder / 'train'}, split: found one subject (s)")
 
 
 def test_table_with_bad_masks(tmp_path):
@@ -61,6 +103,7 @@ def test_table_with_bad_masks(tmp_path):
     (folder / "masks").mkdir()
     masks = {"a": np.zeros((9, 8), np.uint8), "b": np.arange(72).reshape(8, 9).astype(np.uint8)}
     masks |= {"c": np.zeros((8, 9), np.uint8), "stray": np.zeros((8, 9), np.uint8)}
+    masks |= {name: np.eye(8, 9, dtype=np.uint8) for name in "defghijklmno"}
     for index, (name, mask) in enumerate(masks.items()):
         noise = np.random.default_rng(index).integers(0, 255, (8, 9), dtype=np.uint8)
         cv2.imwrite(str(folder / "masks" / f"{name}.png"), mask)
@@ -68,7 +111,8 @@ def test_table_with_bad_masks(tmp_path):
             cv2.imwrite(str(folder / "images" / f"{name}.png"), noise)
     rows = [
         {"case": n, "subject": n, "image": f"images/{n}.png", "mask": f"masks/{n}.png"}
-        for n in "abc"
+        for n in masks
+        if n != "stray"
     ]
     pd.DataFrame(rows).to_csv(folder / "cases.csv", index=False)
     problems, notes, summary = check(folder)
@@ -77,7 +121,7 @@ def test_table_with_bad_masks(tmp_path):
     assert "b.png: found unknown labels" in problems[1]
     assert any("stray.png: found label without image, not in cases.csv" in note for note in notes)
     assert any("c.png: found an empty label" in note for note in notes)
-    assert "cases: 3, subjects: 3, negatives: 1, splits: none 3;" in summary
+    assert "cases: 15, subjects: 15, negatives: 1, splits: none 15;" in summary
 
 
 def test_same_radiograph_under_two_subjects_is_noted(folder, tmp_path):
@@ -101,7 +145,7 @@ def test_same_radiograph_under_two_subjects_is_noted(folder, tmp_path):
 def test_exit_codes_and_output(folder, tmp_path, capsys):
     assert main(["check", str(folder)]) == 0
     out = capsys.readouterr().out
-    assert "problem: " not in out and out.splitlines()[-1].startswith(f"{folder}: cases: 9")
+    assert "problem: " not in out and out.splitlines()[-1].startswith(f"{folder}: cases: 19")
     assert main(["check", str(tmp_path / "nowhere")]) == 1
     assert "problem: " in capsys.readouterr().out
     with pytest.raises(SystemExit) as stopped:
@@ -112,4 +156,4 @@ def test_exit_codes_and_output(folder, tmp_path, capsys):
 def test_module_runs_from_the_command_line(folder):
     command = [sys.executable, "-m", "lib.data", "check", str(folder)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0 and "cases: 9" in done.stdout
+    assert done.returncode == 0 and "cases: 19" in done.stdout

@@ -166,6 +166,22 @@ def test_empty_mask_is_boolean_and_labels_are_numbers(tmp_path):
         read_foreground(path)
 
 
+@pytest.mark.parametrize("type_", [np.int8, np.int16, np.int32, np.float32])
+def test_signed_mask_is_not_empty(tmp_path, type_):
+    mask = read_foreground(write(tmp_path / "a.tif", np.array([[0, -1, -1]], type_)))
+    assert mask.tolist() == [[False, True, True]]
+
+
+@pytest.mark.filterwarnings("error")
+def test_nan_in_a_mask_is_one_clear_error(tmp_path):
+    pixels = np.array([[0, 1, np.nan]], np.float32)
+    for name, mask in {"a.tif": pixels, "b.tif": np.dstack([pixels] * 3)}.items():
+        with pytest.raises(
+            DataError, match=rf"{name}: found \d NaN or infinite values; expected f"
+        ):
+            read_mask(write(tmp_path / name, mask))
+
+
 def test_bad_masks_name_file_and_fix(tmp_path):
     square = write(tmp_path / "a.png", np.zeros((4, 5), np.uint8))
     with pytest.raises(DataError, match=r"a\.png: found 4 x 5 pixels; expected 5 x 4.*Fix: export"):

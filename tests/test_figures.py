@@ -210,7 +210,7 @@ def test_names_that_leave_the_folder_are_errors(names):
     with pytest.raises(SettingError, match="lower-case letters"):
         figures.save(Figure(), *names)
     with pytest.raises(SettingError, match="lower-case letters"):
-        figures.table_path(*names)
+        figures.save_table(pd.DataFrame(), *names)
 
 
 def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path):
@@ -219,8 +219,20 @@ def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path):
         figures.save(Figure(), "wrist", "audit")
 
 
-def test_table_path_makes_the_folder(folder):
-    assert figures.table_path("wrist", "scores") == folder / "scores.csv" and folder.is_dir()
+def test_a_table_without_a_figure_is_recorded_too(folder):
+    table = pd.DataFrame({"value": [0.1 + 0.2]})
+    path = figures.save_table(table, "wrist", "scores", provenance={"seed": 1})
+    assert path == folder / "scores.csv" and path.read_text() == "value\n0.30000000000000004\n"
+    record = json.loads((folder / "provenance.json").read_text())["scores"]
+    assert record == {"files": ["scores.csv"], "seed": 1, "synthetic": False}
+
+
+def test_the_smoke_profile_overwrites_no_results(folder):
+    figures.save_table(pd.DataFrame(), paths.figure_place("wrist", "quick"), "scores")
+    kept = (folder / "scores.csv").stat().st_mtime_ns
+    path = figures.save_table(pd.DataFrame(), paths.figure_place("wrist", "smoke"), "scores")
+    assert path.parent == paths.FIGURES / "smoke" / "wrist"
+    assert (folder / "scores.csv").stat().st_mtime_ns == kept
 
 
 # --- curves and schedules ------------------------------------------------------------------------
@@ -277,3 +289,11 @@ def test_weight_schedules():
     assert len({axes.get_ylim() for axes in figure.axes}) == 1
     assert figure.axes[0].get_ylabel() == "Loss weight" and figure.axes[-1].get_xlabel() == "Epoch"
     assert texts(figure) == ["Sum", "α (Dice loss)", "β (BCE)"]
+
+
+def test_panels_of_one_scale_show_all_of_each_curve():
+    frame = history()
+    frame.loc[frame["method"] == "complementary", "train_loss"] *= 5
+    shown = frame[frame["method"].isin(["complementary", "fixed_half"])]
+    figure = figures.loss_curves(frame)
+    assert all(axes.get_ylim()[1] >= shown["train_loss"].max() for axes in figure.axes[:2])

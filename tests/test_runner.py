@@ -72,6 +72,16 @@ def record_figure(place: Path, study: str) -> Path:
     return folder / "curve.png"
 
 
+def drawing(place: Path, study: str) -> str:
+    """A cell that draws a figure and records it, as notebooks do."""
+    record = json.dumps({"curve": {"files": ["curve.png"]}})
+    return (
+        f"import pathlib; f = pathlib.Path({str(place / 'figures' / study)!r})\n"
+        "f.mkdir(parents=True, exist_ok=True); (f / 'curve.png').touch()\n"
+        f"(f / 'provenance.json').write_text({record!r})"
+    )
+
+
 def left_over(place: Path) -> set[str]:
     return {path.name for path in (place / "figures" / "executed").glob("*")}
 
@@ -169,8 +179,10 @@ def test_a_notebook_runs_once_with_its_parameters_at_the_repository_root(place, 
         paths.NOTEBOOKS / "02_wrist_linear_weighting.ipynb",
         f"import os; open({str(runs)!r}, 'a').write(f'{{profile}} {{seed}} {{os.getcwd()}}\\n')",
         "import sys; sys.stderr.write('epoch 1\\repoch 2\\n'); print('shown')",
+        drawing(place, "smoke/wrist"),
     )
-    record_figure(place, "wrist")
+    record_figure(place, "smoke/wrist").unlink()  # of an earlier version, drawn no more
+    (place / "figures/smoke/wrist/provenance.json").write_text('{"old": {"files": ["old.png"]}}')
     command = ["--profile", "smoke", "--seed", "7"]
 
     assert runner.main(command) == 0
@@ -232,8 +244,8 @@ def test_a_failure_outdates_the_run_before(place, capfd):
     write_notebook(
         paths.NOTEBOOKS / "01_humerus_loss_study.ipynb",
         f"import pathlib; assert not pathlib.Path({str(flag)!r}).exists()",
+        drawing(place, "humerus"),
     )
-    record_figure(place, "humerus")
     assert runner.main([]) == 0
     flag.touch()
     assert runner.main(["--seed", "1"]) == 1
@@ -467,7 +479,7 @@ def test_the_paper_profile_tells_its_hours_first(finished, capsys, fake_trials, 
     monkeypatch.setattr(runner, "execute", lambda *_: print("executing") or "")
     assert runner.main(["--profile", "paper"]) == 0
     told = capsys.readouterr().out
-    assert told.index("about 1.0 hours") < told.index("executing")
+    assert told.index("an estimated 1.0 hours") < told.index("executing")
 
 
 def test_clean_tells_what_it_deleted(place, capsys, fake_trials):

@@ -12,9 +12,13 @@ import pandas as pd
 import pytest
 import torch
 
-from lib import paths
+from lib import figures, paths
+from lib.errors import DataError, SettingError
+from lib.metrics import confusion, overlap_from_counts
+from lib.profiles import profile_settings
+from lib.statistics import SMALLEST_N
 from lib.studies import wrist, wrist_claims, wrist_explore, wrist_results
-from lib.trials import collect, describe, partial_folder, plan, run_trial
+from lib.trials import collect, describe, plan, run_trial, trial_folder
 from tests.fixtures import make_yolo_fixture
 
 
@@ -70,23 +74,54 @@ def test_the_weighted_loss_is_the_weighted_sum():
 # --- data
 
 
+def sized(dataset, **others):
+    """A trial that asks for these data."""
+    trial = next(t for t in wrist.trials("smoke", 42, **others) if t["dataset"] == dataset)
+    return trial | {"image_size": 32}
+
+
 def test_no_subject_is_on_two_sides_and_tight_crops_need_a_box(data_root):
-    whole = wrist.load(data_root, "whole", 32, 42, keep_negatives=True)
+    whole = wrist.load(sized("whole"), data_root)
     subjects = [set(cases["subject"]) for cases, _, _ in whole.values()]
     assert sum(map(len, subjects)) == len(set.union(*subjects)) == 32
     assert sum((~m.any(axis=(1, 2, 3))).sum() for _, _, m in whole.values()) == 1
-    without = wrist.load(data_root, "whole", 32, 42, keep_negatives=False)
-    tight = wrist.load(data_root, "tight", 32, 42, keep_negatives=True)
+    without = wrist.load(sized("whole", keep_negatives=False), data_root)
+    tight = wrist.load(sized("tight"), data_root)
     for parts in (without, tight):
         assert sum(len(cases) for cases, _, _ in parts.values()) == 31
     assert tight["train"][2].mean() == pytest.approx(0.76, abs=0.05)
 
 
-def test_the_split_does_not_depend_on_the_training_seed(data_root):
+def test_the_split_depends_on_the_seed_of_the_study_and_not_of_the_training(data_root):
+    validation = [
+        tuple(cases.loc[cases["split"] == "val", "case"])
+        for seed in range(6)
+        for cases in [wrist.split_cases(data_root, seed)]
+    ]
+    assert len(set(validation)) > 1
     assert {t["split_seed"] for t in wrist.trials("quick", 7)} == {7}
-    first, again = (wrist.split_cases(data_root, 7)["split"] for _ in range(2))
-    assert first.tolist() == again.tolist()
-    assert set(first) == {"train", "val", "test"}
+    assert {t["seed"] for t in wrist.trials("quick", 7)} == {7, 8, 9}
+
+
+def test_changed_data_are_loaded_anew(tmp_path):
+    make_yolo_fixture(tmp_path / "wrist")
+    before = wrist.load(sized("whole"), str(tmp_path))["test"][2]
+    for labels in (tmp_path / "wrist" / "test" / "labels").iterdir():
+        labels.write_text("1 0.5 0.5 0.9 0.9\n")
+    after = wrist.load(sized("whole"), str(tmp_path))["test"][2]
+    assert after.mean() > 2 * before.mean()
+
+
+def test_data_that_cannot_be_split_are_one_clear_error(tmp_path):
+    make_yolo_fixture(tmp_path / "wrist", n_train=3)
+    with pytest.raises(DataError, match="wrist"):
+        wrist.split_cases(str(tmp_path), 42)
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "42"])
+def test_an_impossible_seed_is_one_clear_error(seed):
+    with pytest.raises(SettingError, match="seed"):
+        wrist.trials("smoke", seed)
 
 
 # --- trials
@@ -99,13 +134,46 @@ def test_the_list_of_trials_is_datasets_times_methods_times_seeds():
     assert sum(wrist.keeps_weights(t) for t in trials) == 2 * 6
 
 
+def test_w5_can_be_decided_by_the_paper_profile():
+    assert profile_settings("wrist", "paper")["seeds"] >= SMALLEST_N
+
+
+def test_only_trials_of_a_profile_are_listed():
+    trial = wrist.trials("quick", 7, equalisation="clahe", keep_negatives=False)[3]
+    assert wrist.is_listed(trial)
+    assert not wrist.is_listed(trial | {"epochs": 9})
+
+
+@pytest.mark.parametrize("variant", [{"otsu_channel": True}, {"equalisation": "clahe"}])
+def test_variants_change_the_result(small, data_root, tmp_path, variant):
+    for name, changed in (("plain", {}), ("variant", variant)):
+        (tmp_path / name).mkdir()
+        wrist.train(small | changed, data_root, tmp_path / name)
+    plain, changed = (tables(tmp_path / name)["history.csv"] for name in ("plain", "variant"))
+    assert plain != changed
+
+
 def test_plan_lists_every_trial(data_root, tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "TRIALS", tmp_path)
     table = plan("wrist", profile="paper", data_root=data_root, seed=1, device="cpu")
-    assert len(table) == 2 * 6 * 5
+    assert len(table) == 2 * 6 * 6
     assert set(table["status"]) == {"run"}
     assert table["minutes"].sum() / 60 > 100, "the paper profile is no job for two cores"
     assert table["megabytes"].max() == pytest.approx(124, rel=0.02)
+
+
+def test_plan_knows_the_trials_that_the_notebook_ran(data_root, tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "TRIALS", tmp_path)
+    parameters = {"profile": "smoke", "data_root": data_root, "seed": 42, "device": "auto"}
+    trials, fingerprint = wrist.trials_and_fingerprint(**parameters)
+    ran = describe(trials[0], fingerprint)
+    trial_folder(ran).mkdir(parents=True)
+    (trial_folder(ran) / "config.json").write_text(json.dumps(ran))
+    assert trials[0]["device"] in ("cpu", "cuda"), "as the notebook resolves it"
+    assert plan("wrist", **parameters)["status"].value_counts().to_dict() == {
+        "run": 23,
+        "cached": 1,
+    }
 
 
 def tables(folder):
@@ -123,42 +191,48 @@ def test_a_training_is_repeatable_to_the_byte(small, data_root, tmp_path):
 
 RUN = """
 import json, sys
-from pathlib import Path
-import torch
-from lib import training
-from lib.trials import run_trial
-torch.set_num_threads(1)
-training.CHECKPOINT_SECONDS = -1.0
-description, folder, data_root = json.loads(sys.argv[1])
-run_trial(description, Path(folder), data_root)
+
+from lib.trials import run_trials
+if __name__ == "__main__":
+    trials, data_root = json.loads(sys.argv[1])
+    run_trials(trials, data_root, "data", workers=2)
 """
 
 
-def test_a_killed_training_ends_with_the_same_bytes(small, data_root, tmp_path):
-    description = describe(small | {"epochs": 40}, "data")
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
+def start_study(trials, data_root, folder):
+    """A process of its own group that computes the trials below ``folder``."""
+    command = [sys.executable, "-c", RUN, json.dumps([trials, data_root])]
+    environment = os.environ | {
+        "OSTEOBOOK_TRIALS": str(folder),
+        "OSTEOBOOK_CHECKPOINT_SECONDS": "0",
+    }
+    return subprocess.Popen(
+        command, cwd=paths.ROOT, env=environment, start_new_session=True, stdout=subprocess.DEVNULL
+    )
 
-    def start(folder):
-        job = json.dumps([description, str(folder), data_root])
-        return subprocess.Popen([sys.executable, "-c", RUN, job], cwd=paths.ROOT)
 
-    assert start(whole).wait(300) == 0
-    process = start(killed)
-    progress = partial_folder(killed) / "progress"
+def results_below(folder):
+    """Tables and weights of every complete trial."""
+    files = [p for name in ("*.csv", "*.safetensors") for p in folder.glob(f"wrist/*/{name}")]
+    return {p.relative_to(folder): p.read_bytes() for p in files if ".partial" not in str(p)}
+
+
+def test_a_killed_study_ends_with_the_same_bytes(small, data_root, tmp_path):
+    pair = [small | {"epochs": 40}, small | {"epochs": 40, "method": "literal"}]
+    assert start_study(pair, data_root, tmp_path / "whole").wait(300) == 0
+    process = start_study(pair, data_root, tmp_path / "killed")
     deadline = time.monotonic() + 300
-    while not progress.exists() or int(progress.read_text() or 0) < 5:
+    while not list((tmp_path / "killed").glob("wrist/*.partial/checkpoint.safetensors")):
         assert process.poll() is None, "it finished before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.002)
-    process.send_signal(signal.SIGKILL)
+    os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    assert not killed.exists()
-    assert (partial_folder(killed) / "checkpoint.safetensors").exists()
-    assert start(killed).wait(300) == 0
-    assert tables(killed) == tables(whole)
-    weights = "weights.safetensors"
-    assert (killed / weights).read_bytes() == (whole / weights).read_bytes()
-    assert not partial_folder(killed).exists()
+    assert not results_below(tmp_path / "killed")
+    assert start_study(pair, data_root, tmp_path / "killed").wait(300) == 0
+    assert results_below(tmp_path / "killed") == results_below(tmp_path / "whole")
+    assert len(results_below(tmp_path / "whole")) == 2 * 3
+    assert not list((tmp_path / "killed").glob("wrist/*.partial"))
 
 
 # --- results
@@ -212,15 +286,81 @@ def test_differences_from_trivial_baselines_are_paired(results):
     ours, trivial = (pooled.loc[("tight", m, "iou"), "mean"] for m in ("literal", "all_positive"))
     assert row["difference"] == pytest.approx(ours - trivial)
     assert row["low"] <= row["difference"] <= row["high"]
+    copied = metrics[metrics["method"] != "literal"]
+    same = metrics[(metrics["method"] == "all_positive")].assign(method="literal")
+    twins = wrist_results.against_trivial(pd.concat([copied, same]), 0)
+    twin = twins.query("method == 'literal' and baseline == 'all_positive'")
+    assert (twin[["difference", "low", "high"]] == 0).all(axis=None), "resampled together"
+
+
+def test_intervals_draw_subjects_with_all_their_images():
+    """Ten subjects of two equal images each are ten cases, not twenty."""
+    rng = np.random.default_rng(0)
+    tp, fp = rng.integers(1, 50, 10), rng.integers(1, 50, 10)
+    rows = [
+        {"dataset": "whole", "method": "literal", "fold": 0, "seed": 0, "subject": f"s{i}"}
+        | {"case": f"s{i}-{copy}", "metric": metric, "value": float(value)}
+        for i in range(10)
+        for copy in range(2)
+        for metric, value in (("tp", tp[i]), ("fp", fp[i]), ("fn", 7), ("tn", 100))
+    ]
+    doubled = pd.DataFrame(rows)
+    single = doubled[doubled["case"].str.endswith("-0")]
+    columns = ["metric", "mean", "low", "high"]
+    two, one = (wrist_results.pooled_scores(frame, 3)[columns] for frame in (doubled, single))
+    pd.testing.assert_frame_equal(two, one)
+
+
+def test_the_mean_mask_is_the_best_level_of_the_training_masks():
+    masks = np.zeros((4, 1, 4, 4), bool)
+    masks[:, :, 1:3, 1:3] = True  # everywhere
+    masks[0, :, 0, 0] = True  # once: costs more than it finds
+    assert (wrist_results._mean_mask(masks) == masks[1]).all()
+
+
+def test_published_tables_name_no_one(results):
+    _, _, metrics, _ = results
+    public = wrist_results.without_names(metrics)
+    assert "subject" not in public
+    assert not set(public["case"]) & set(metrics["case"])
+    assert public["case"].nunique() == metrics["case"].nunique()
+
+
+def test_overlays_show_the_scores_of_what_they_draw(results, data_root):
+    trials, folders, metrics, _ = results
+    trained = metrics[metrics["method"].isin(wrist.METHODS)]
+    for row in wrist_results.overlay_rows(trained, trials, folders, data_root, "whole"):
+        for method, mask in row.predictions.items():
+            counts = confusion(mask, row.reference)
+            assert row.scores[method]["F1"] == pytest.approx(overlap_from_counts(**counts)["f1"])
+
+
+def test_image_summary_is_over_images_after_seeds(results):
+    _, _, metrics, _ = results
+    trained = metrics[metrics["method"].isin(wrist.METHODS)]
+    table = wrist_results.image_summary(trained, 0)
+    row = table.query("dataset == 'tight' and method == 'literal' and metric == 'f1'").iloc[0]
+    part = trained.query("dataset == 'tight' and method == 'literal' and metric == 'f1'")
+    images = part.groupby("case")["value"].mean()
+    assert (row["mean"], row["sd"]) == pytest.approx((images.mean(), images.std()))
+    assert row["n"] == 8
 
 
 def test_every_table_and_figure_can_be_drawn_from_the_stored_results(results, data_root):
     trials, folders, metrics, history = results
     trained = metrics[metrics["method"].isin(wrist.METHODS)]
-    assert wrist_results.display_scores(wrist_results.pooled_scores(metrics, 0)).shape == (18, 7)
+    page = wrist_results.display_scores(wrist_results.pooled_scores(metrics, 0))
+    assert page.data.shape == (18, 6)
     assert len(wrist_results.comparisons(trained)) == 2 * 5 * 5
     assert len(wrist_results.image_table(trained, "tight", "complementary")) == 8
-    assert len(wrist_results.overlay_rows(trained, trials, folders, data_root, "tight")) == 3
+    assert figures.overlays(
+        wrist_results.overlay_rows(trained, trials, folders, data_root, "tight")
+    ).axes
+    assert figures.beside_paper(
+        wrist_results.beside_paper(wrist_results.pooled_scores(metrics, 0))
+    ).axes
+    assert figures.metric_distributions(wrist_results.per_image(trained)).axes
+    assert figures.loss_curves(history[history["dataset"] == "tight"]).axes
     claims = wrist_claims.wrist_claims(metrics, history, 0)
     assert claims["claim"].tolist() == ["W1", "W2", "W3", "W4", "W5"]
     draw, choices = wrist_explore.explorer(trials, folders, data_root, "whole")
@@ -247,34 +387,67 @@ def test_the_gradient_shown_is_the_slope_of_the_loss():
 # --- claims on made-up numbers
 
 
-def made_up_differences(low, high, p):
+def made_up_differences(difference, p):
     rows = [
-        {"dataset": "tight", "metric": m, "mean_difference": (low + high) / 2}
-        | {"low": low, "high": high, "p_holm": p, "n": 40}
+        {"dataset": "tight", "metric": m, "mean_difference": difference, "p": p, "n": 40}
+        | {"low": difference - 0.01, "high": difference + 0.01}
         for m in ("accuracy", "precision", "recall", "f1")
     ]
     return pd.DataFrame(rows)
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "p", "expected"),
+    ("difference", "p", "expected", "adjusted"),
     [
-        (0.01, 0.03, 0.01, "reproduced"),
-        (-0.03, -0.01, 0.01, "contradicted"),
-        (-0.01, 0.03, 0.4, "inconclusive"),
+        (0.02, 0.001, "reproduced", 0.004),
+        (-0.02, 0.001, "contradicted", 0.004),
+        (0.02, 0.02, "inconclusive", 0.08),  # significant alone, not among four
     ],
 )
-def test_verdicts_follow_the_differences(low, high, p, expected):
-    frame = made_up_differences(low, high, p)
-    assert wrist_claims.beats_fixed_weights(frame).verdict == expected
-    assert wrist_claims.all_significant(frame).verdict == expected
+def test_improvement_needs_four_significant_rises(difference, p, expected, adjusted):
+    verdict = wrist_claims.improves_all_four(made_up_differences(difference, p))
+    assert (verdict.verdict, verdict.p) == (expected, pytest.approx(adjusted))
 
 
-def test_one_falling_metric_contradicts_that_all_rise():
-    frame = made_up_differences(0.01, 0.03, 0.01)
-    frame.loc[1, ["low", "high", "mean_difference"]] = -0.03, -0.01, -0.02
-    assert wrist_claims.beats_fixed_weights(frame).verdict == "contradicted"
-    assert wrist_claims.all_significant(frame).verdict == "contradicted"
+def test_one_significant_fall_contradicts_that_all_rise():
+    frame = made_up_differences(0.02, 0.001)
+    frame.loc[1, "mean_difference"] = -0.02
+    assert wrist_claims.improves_all_four(frame).verdict == "contradicted"
+
+
+@pytest.mark.parametrize(
+    ("shift", "expected"), [(0.05, "reproduced"), (-0.05, "contradicted"), (0.0, "inconclusive")]
+)
+def test_reaching_the_printed_scores_is_decided_by_the_intervals(shift, expected):
+    printed = {"accuracy": 0.7134, "precision": 0.7873, "recall": 0.8543, "f1": 0.8184}
+    rows = [
+        {"dataset": dataset, "method": "complementary", "metric": metric, "mean": value + shift}
+        | {"low": value + shift - 0.01, "high": value + shift + 0.01, "n": 40}
+        for dataset in wrist.DATASETS
+        for metric, value in printed.items()
+    ]
+    scores = pd.DataFrame(rows).set_index(["dataset", "method", "metric"]).sort_index()
+    assert wrist_claims.reaches_the_printed_scores(scores).verdict == expected
+
+
+@pytest.mark.parametrize(
+    ("baseline", "low", "high", "expected"),
+    [
+        ("all_positive", 0.01, 0.03, "reproduced"),
+        ("all_positive", -0.03, -0.01, "contradicted"),
+        ("all_positive", -0.01, 0.01, "inconclusive"),
+        ("mean_mask", -0.03, -0.01, "reproduced"),  # told, not decisive
+    ],
+)
+def test_imbalance_is_judged_against_the_constant_predictions(baseline, low, high, expected):
+    rows = [
+        {"dataset": "tight", "method": "complementary", "metric": "f1", "baseline": name}
+        | {"difference": 0.02, "low": 0.01, "high": 0.03}
+        for name in wrist_results.TRIVIAL
+    ]
+    frame = pd.DataFrame(rows)
+    frame.loc[frame["baseline"] == baseline, ["low", "high"]] = low, high
+    assert wrist_claims.beats_trivial_baselines(frame, 40).verdict == expected
 
 
 def made_up_history(seeds, overfitting):

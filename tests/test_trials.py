@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 
 from lib import code, paths, trials, workers
 from lib.errors import OsteoBookError, SettingError
-from lib.files import locked, replacing
+from lib.files import locked, replacing, write_table
 
 TRIAL = {
     **{"study": "fake", "dataset": "d", "method": "m", "fold": 0, "seed": 1},
@@ -34,17 +35,18 @@ def fake_study(tmp_path, monkeypatch):
         if trial["method"] == "broken":
             raise ValueError("no such thing")
         row = {k: trial[k] for k in ("study", "dataset", "method", "fold", "seed")}
-        trials.write_table(pd.DataFrame([row | {"value": 0.1 + 0.2}]), folder / "metrics.csv")
-        trials.write_table(pd.DataFrame({"epoch": [0, 1]}), folder / "history.csv")
+        write_table(pd.DataFrame([row | {"value": 0.1 + 0.2}]), folder / "metrics.csv")
+        write_table(pd.DataFrame({"epoch": [0, 1]}), folder / "history.csv")
         (folder / "checkpoint.safetensors").touch()
 
     module.train = train
     module.estimate = lambda trial: (1.5, 2.0)
+    module.is_listed = lambda trial: trial["epochs"] == 2
     module.trials_and_fingerprint = lambda **parameters: ([TRIAL], parameters["data_root"])
     monkeypatch.setitem(sys.modules, "lib.studies.fake", module)
     # in this process: another one would not know the fake study
     monkeypatch.setattr(
-        trials, "run_in_processes", lambda f, jobs, workers, progress: [f(*job) for job in jobs]
+        trials, "run_in_processes", lambda f, jobs, *_, **labels: [f(*job) for job in jobs]
     )
     return module
 
@@ -55,7 +57,7 @@ def test_a_trial_is_computed_once_and_leaves_only_its_results(fake_study, capsys
     assert fake_study.calls == ["m"]
     kept = ["config.json", "history.csv", "metrics.csv", "timing.json"]
     assert sorted(p.name for p in folder.iterdir()) == kept
-    assert [p.name for p in folder.parent.iterdir()] == [folder.name]
+    assert sorted(p.name for p in folder.parent.iterdir()) == [".locks", folder.name]
     assert "1 of 1 trials already computed" in capsys.readouterr().out
 
 
@@ -103,7 +105,9 @@ def test_plan_says_what_would_run_and_why(fake_study, monkeypatch):
     assert (planned()["status"], planned()["minutes"]) == ("cached", 0)
     assert planned("data-b")["why"] == "changed: data"
     assert planned("data-b")["minutes"] < 0.1, "a measured time replaces the estimate"
-    monkeypatch.setattr(trials, "closure_digests", lambda module: {"lib/losses/overlap.py": "1"})
+    real = trials.closure_digests
+    edited = {"lib/losses/overlap.py": "1"}
+    monkeypatch.setattr(trials, "closure_digests", lambda module: real(module) | edited)
     assert planned()["why"] == "changed: lib/losses/overlap.py"
     folder = trials.trial_folder(trials.describe(TRIAL, "data-a"))
     trials.partial_folder(folder).mkdir()
@@ -113,7 +117,7 @@ def test_plan_says_what_would_run_and_why(fake_study, monkeypatch):
 def test_a_failing_trial_keeps_its_partial_folder_and_never_looks_complete(fake_study):
     with pytest.raises(ValueError, match="no such thing"):
         trials.run_trials([TRIAL | {"method": "broken"}], "", "data-a")
-    assert not [p for p in (paths.TRIALS / "fake").iterdir() if not p.name.endswith(".partial")]
+    assert [p.name[-8:] for p in (paths.TRIALS / "fake").glob("[!.]*")] == [".partial"]
 
 
 def test_figures_only_refuses_to_train(fake_study):
@@ -123,13 +127,16 @@ def test_figures_only_refuses_to_train(fake_study):
 
 
 def test_clean_frees_what_the_present_code_would_not_use(fake_study, monkeypatch):
-    (kept,) = trials.run_trials([TRIAL], "", "data-a")
+    kept = trials.run_trials([TRIAL, TRIAL | {"method": "n"}], "", "data-a")
+    stale = trials.run_trials([TRIAL | {"epochs": 9}], "", "data-a")  # of an old profile
     with monkeypatch.context() as other:
         other.setattr(trials, "library_versions", lambda: {"torch": "0"})
-        (stale,) = trials.run_trials([TRIAL], "", "data-a")
-    assert [folder for folder, _ in trials.clean()] == [stale]
-    assert kept.exists()
-    assert not stale.exists()
+        stale += trials.run_trials([TRIAL], "", "data-a")
+    stale.append(kept[0].with_name("empty.partial"))
+    stale[-1].mkdir()
+    assert {folder for folder, _ in trials.clean()} == set(stale)
+    assert all(folder.exists() for folder in kept)
+    assert not any(folder.exists() for folder in stale)
     assert trials.clean() == []
 
 
@@ -154,10 +161,27 @@ def test_code_digest_ignores_comments_and_docstrings_but_not_numbers(tmp_path):
 
 
 def test_closure_holds_what_is_imported_and_nothing_else():
-    digests = code.closure_digests("lib.training")
-    assert {"lib/training.py", "lib/checkpoints.py", "lib/files.py", "lib/errors.py"} == set(
-        digests
-    ) - {"lib/__init__.py"}
+    assert list(code.closure_digests("lib.training")) == [
+        *("lib/checkpoints.py", "lib/files.py", "lib/training.py")
+    ]
+
+
+def test_a_study_is_retrained_only_for_what_its_training_uses():
+    used = set(code.closure_digests("lib.studies.wrist"))
+    assert {"lib/losses/overlap.py", "lib/models/unet.py", "lib/data/crop.py"} <= used
+    unused = (
+        "figures",
+        "claims",
+        "statistics",
+        "trials",
+        "workers",
+        "profiles",
+        "runner",
+        "audits",
+    )
+    assert not [name for name in used if name.startswith(tuple(f"lib/{x}" for x in unused))]
+    assert "lib/workers.py" in trials.describe(TRIAL, "")["code"], "it sets threads and kernels"
+    assert "lib/losses/__init__.py" not in used, "it would bring in every loss"
 
 
 # --- files
@@ -217,9 +241,17 @@ def square(x):
 
 def test_jobs_return_in_order_and_failures_are_told_after_the_rest():
     assert workers.run_in_processes(square, [(3,), (1,), (2,)], 2) == [9, 1, 4]
-    with pytest.raises(OsteoBookError, match="1 of 2 .* First: negative"):
+    with pytest.raises(OsteoBookError, match="1 of 2 .* First: job 0: ValueError: negative"):
         workers.run_in_processes(square, [(-1,), (1,)], 1)
     assert workers.run_in_processes(square, []) == []
+
+
+def how_a_worker_computes(_):
+    return torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+
+
+def test_workers_are_deterministic_and_use_one_thread():
+    assert workers.run_in_processes(how_a_worker_computes, [(0,), (1,)]) == [(1, True)] * 2
 
 
 def sleep_forever(pid_file):

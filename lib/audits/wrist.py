@@ -204,7 +204,7 @@ def _unlike_the_mean():
     for row in mean_of_printed_images().query("overall != mean").itertuples():
         comment = (
             f"printed rows span {row.min:.4f} to {row.max:.4f}; "
-            f"the 32 rows not printed would have to average {row.hidden:.4f}"
+            f"as a mean of 40, the other 32 would average {row.hidden:.4f}"
         )
         item = f"{row.metric}, overall against the mean of 8 rows"
         yield item, f"{row.overall:.4f}", f"{row.mean:.4f}", comment

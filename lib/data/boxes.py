@@ -15,10 +15,11 @@ FORMAT = "'class x_centre y_centre width height' inside the image, in fractions 
 def read_boxes(path: str | Path) -> np.ndarray:
     """Boxes of a YOLO text file as float64 N x 5; an empty file is an image without a finding.
 
-    Raises DataError naming every line that is not five numbers, has no size or leaves the image.
+    Raises DataError naming every line that is not five numbers, has no size or leaves the image,
+    and for a file that is no UTF-8 text.
     """
     boxes, problems = [], []
-    for number, line in enumerate(Path(path).read_text().splitlines(), start=1):
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
         if not line.strip():
             continue
         box = _numbers(line)
@@ -29,6 +30,15 @@ def read_boxes(path: str | Path) -> np.ndarray:
     if problems:
         raise DataError("\n".join(problems))
     return np.array(boxes, np.float64).reshape(-1, 5)
+
+
+def read_text(path: str | Path) -> str:
+    """Content of a UTF-8 text file, with or without a byte order mark; DataError if it is none."""
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        found = f"bytes that are no UTF-8 text ({error.reason} at byte {error.start})"
+        raise DataError(describe(path, found, "plain text", "save it as UTF-8 text")) from error
 
 
 def boxes_to_mask(boxes: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from lib.data.boxes import read_boxes
+from lib.data.boxes import read_boxes, read_text
 from lib.data.cases import scan_folder
 from lib.data.duplicates import same_pictures
 from lib.data.images import read_foreground, read_image
 from lib.data.problems import describe
+from lib.data.splits import split_problems
 from lib.errors import DataError
 
 
@@ -31,15 +32,20 @@ def check(folder: str | Path, progress: bool = False) -> Report:
     """Check the list of cases of a study folder and open every image and label. Raises nothing."""
     cases, problems, notes = scan_folder(folder)
     complete = cases[[_is_complete(case) for case in cases.to_dict("records")]]
-    n_classes = _n_classes(Path(folder))
-    spacings, negatives = [], []
-    for case in tqdm(complete.to_dict("records"), disable=not progress, desc="check", unit="case"):
-        wrong, spacing_mm, negative = _check_case(case, n_classes)
+    n_classes = float("inf")
+    with _collected(problems):
+        n_classes = _n_classes(Path(folder))
+    spacings, is_negative = [], pd.Series(False, cases.index)
+    rows = tqdm(complete.to_dict("records"), "check", unit="case", disable=not progress)
+    for index, case in zip(complete.index, rows, strict=True):
+        wrong, spacing_mm, is_negative[index] = _check_case(case, n_classes)
         problems += wrong
         spacings.append(spacing_mm)
-        negatives += [case["mask"] or case["labels"]] if negative else []
-    notes += _spacing_note(folder, spacings) + _empty_notes(negatives) + _twin_notes(complete)
-    return Report(problems, notes, _summary(folder, cases, len(negatives), problems, notes))
+    if len(cases):  # the scan has already said where there are none
+        problems += split_problems(cases, is_negative, folder)
+    empty = cases[is_negative]
+    notes += _spacing_note(folder, spacings) + _empty_notes(empty) + _twin_notes(complete)
+    return Report(problems, notes, _summary(folder, cases, len(empty), problems, notes))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -89,7 +95,7 @@ def _collected(problems: list[str]) -> Iterator[None]:
 def _n_classes(folder: Path) -> float:
     """Number of classes that data.yaml of a YOLO export states, else infinity."""
     path = folder / "data.yaml"
-    stated = re.search(r"^nc:\s*(\d+)", path.read_text(), re.MULTILINE) if path.is_file() else None
+    stated = re.search(r"^nc:\s*(\d+)", read_text(path), re.MULTILINE) if path.is_file() else None
     return int(stated[1]) if stated else float("inf")
 
 
@@ -106,8 +112,9 @@ def _spacing_note(folder: str | Path, spacings: list) -> list[str]:
     return [describe(folder, found, "a spacing for distances in mm", fix)] if missing else []
 
 
-def _empty_notes(labels: list[str]) -> list[str]:
+def _empty_notes(cases: pd.DataFrame) -> list[str]:
     fix = "none needed if the image shows no fracture, it is kept as a negative"
+    labels = [case["mask"] or case["labels"] for case in cases.to_dict("records")]
     return [describe(path, "an empty label", "foreground", fix) for path in labels]
 
 

@@ -86,15 +86,6 @@ def tight_crop(
     return image[window.slices], mask[window.slices]
 
 
-def to_original(mask: np.ndarray, window: Window, shape: tuple[int, int]) -> np.ndarray:
-    """Put a bool mask predicted on a resized crop back into the frame of its image (H, W)."""
-    full = np.zeros(shape, bool)
-    size = window.right - window.left, window.bottom - window.top
-    resized = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST_EXACT)
-    full[window.slices] = resized > 0
-    return full
-
-
 def _foreground(image: np.ndarray) -> np.ndarray:
     levels = np.sqrt(np.clip(image, 0, 1) / max(float(image.max()), 1e-6)) * 255
     return cv2.threshold(levels.astype(np.uint8), 0, 1, cv2.THRESH_OTSU)[1]

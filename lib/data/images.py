@@ -23,10 +23,7 @@ def read_image(path: str | Path) -> tuple[np.ndarray, Spacing | None]:
     transparency is ignored. DICOM: rescaled, MONOCHROME1 inverted so that bone is bright.
     Raises DataError for a missing, unreadable, truncated or multi-page file and for NaN.
     """
-    pixels, spacing_mm = _decode(Path(path))
-    if bad := int((~np.isfinite(pixels)).sum()):
-        fix = "write a finite value there (0 for background)"
-        raise DataError(describe(path, f"{bad} NaN or infinite values", "finite pixels", fix))
+    pixels, spacing_mm = _finite(Path(path))
     image = _unit_range(pixels)
     return (image if image.ndim == 2 else image @ LUMINANCE), spacing_mm
 
@@ -35,11 +32,11 @@ def read_mask(path: str | Path, shape: tuple[int, int] | None = None) -> np.ndar
     """Read a mask H x W: bool where it holds 0 and one other value, else an int64 label array.
 
     Raises DataError for a size other than ``shape`` (that of its image, if given), for colours,
-    fractions and JPEG files.
+    fractions, NaN and JPEG files.
     """
     if Path(path).suffix.lower() in {".jpg", ".jpeg"}:
         raise DataError(describe(path, "a JPEG mask", "exact values", "save the mask as PNG"))
-    pixels, _ = _decode(Path(path))
+    pixels, _ = _finite(Path(path))
     if pixels.ndim == 3:
         if (pixels != pixels[..., :1]).any():
             fix = "save one grey channel with one value per structure"
@@ -51,8 +48,8 @@ def read_mask(path: str | Path, shape: tuple[int, int] | None = None) -> np.ndar
         raise DataError(describe(path, sizes[0], f"{sizes[1]} as in its image", fix))
     labels = pixels.astype(np.int64)
     if (labels != pixels).any():
-        raise DataError(describe(path, "fractions or NaN", "whole numbers", "save it as PNG"))
-    return labels > 0 if len(np.unique(labels[labels != 0])) <= 1 else labels
+        raise DataError(describe(path, "fractions", "whole numbers", "save it as PNG"))
+    return labels != 0 if len(np.unique(labels[labels != 0])) <= 1 else labels
 
 
 def read_foreground(path: str | Path, shape: tuple[int, int] | None = None) -> np.ndarray:
@@ -63,6 +60,14 @@ def read_foreground(path: str | Path, shape: tuple[int, int] | None = None) -> n
         fix = "write 1 where the structure is and 0 elsewhere"
         raise DataError(describe(path, found, "0 and one other value", fix))
     return mask
+
+
+def _finite(path: Path) -> tuple[np.ndarray, Spacing | None]:
+    pixels, spacing_mm = _decode(path)
+    if bad := int((~np.isfinite(pixels)).sum()):
+        fix = "write a finite value there (0 for background)"
+        raise DataError(describe(path, f"{bad} NaN or infinite values", "finite pixels", fix))
+    return pixels, spacing_mm
 
 
 def _decode(path: Path) -> tuple[np.ndarray, Spacing | None]:

@@ -6,7 +6,9 @@ What comes before the augmentation is computed once (``prepare``), the rest in e
 (``finish``). Grey values are float32 in [0, 1] up to the contrast stretch and uint8 after it.
 """
 
+import sys
 import zlib
+from multiprocessing import parent_process
 
 import cv2
 import numpy as np
@@ -14,10 +16,10 @@ import pandas as pd
 from skimage.filters import threshold_multiotsu
 from tqdm import tqdm
 
-from lib.data.boxes import boxes_to_mask
 from lib.data.cases import load_case
 from lib.data.crop import crop_to_limb, tight_crop
-from lib.errors import SettingError
+from lib.data.problems import describe
+from lib.errors import DataError, SettingError
 
 CLAHE_CLIP = 0.01  # of the pixels of a tile, the definition of Matlab's adapthisteq
 CLAHE_TILES = (8, 8)
@@ -119,8 +121,16 @@ def prepare(
 def prepare_all(
     cases: pd.DataFrame, size: int = 256, variant: str = "whole", seed: int = 42
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Images uint8 N x H x W and masks bool N x 1 x H x W of all cases, in their order."""
-    rows = tqdm(cases.to_dict("records"), desc=f"prepare ({variant})", unit="case")
+    """Images uint8 N x H x W and masks bool N x 1 x H x W of all cases, in their order.
+
+    Raises DataError as ``prepare`` does, and where there are no cases at all.
+    """
+    if cases.empty:
+        fix = "bring more images; a tight crop needs some with foreground (see data/README.md)"
+        raise DataError(describe(f"prepare ({variant})", "no cases", "at least one", fix))
+    bar = {"delay": 2, "file": sys.stdout}  # only where it takes a while
+    bar["disable"] = parent_process() is not None  # bars of several workers would mix
+    rows = tqdm(cases.to_dict("records"), f"prepare ({variant})", unit="case", **bar)
     pairs = [prepare(case, size, variant, seed) for case in rows]
     return np.stack([image for image, _ in pairs]), np.stack([mask for _, mask in pairs])[:, None]
 
@@ -142,8 +152,8 @@ def pipeline_steps(
 ) -> dict[str, np.ndarray]:
     """Every step for one case, in the paper's order: name -> float32 image in [0, 1].
 
-    ``augment(image, mask) -> (image, mask)`` acts on uint8 and bool. The last entries are variants
-    and by-products: CLAHE, the boxes proposed from the Otsu levels, the label as it is learnt.
+    ``augment(image, mask) -> (image, mask)`` acts on uint8 and bool. The last two entries
+    are the CLAHE variant and the label as it is learnt.
     """
     steps = {"original": image}
     image, mask = crop_to_limb(image, mask)
@@ -163,7 +173,6 @@ def pipeline_steps(
     steps["equalise"] = equal / np.float32(255)
     steps["multilevel Otsu"] = levels / np.float32(3)
     steps["variant: CLAHE"] = equalise(image, "clahe") / np.float32(255)
-    steps["proposed boxes"] = boxes_to_mask(propose_boxes(levels), levels.shape).astype(np.float32)
     steps["label"] = mask.astype(np.float32)
     return steps
 

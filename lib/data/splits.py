@@ -5,20 +5,55 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from lib.data.problems import describe
 from lib.errors import SettingError
 
+MIN_TRAINING = 8  # cases with foreground: one full batch
 
-def split_subjects(cases: pd.DataFrame, fraction: float = 0.25, seed: int = 42) -> pd.DataFrame:
-    """Fill an empty ``split``: a fraction of its subjects become "test", the others "train".
 
-    Rows that already have a split keep it, so a given test set stays what it is.
+def complete_split(
+    cases: pd.DataFrame, test_fraction: float = 0.25, val_fraction: float = 0.15, seed: int = 42
+) -> pd.DataFrame:
+    """Give every case a split, "train", "val" or "test"; one that was chosen stays what it is.
+
+    Only where nothing was given as "test" (as "val"), a fraction of the subjects is drawn for it:
+    test subjects from the cases without a split, or from "train" where all have one; then "val"
+    from "train". Every other case without a split becomes "train". A complete split comes back
+    unchanged. Raises SettingError where there are too few subjects to draw from.
     """
-    return _assign(cases, "", {True: "test", False: "train"}, fraction, seed)
+    given = set(cases["split"])
+    if "test" not in given:
+        cases = _assign(cases, "" if "" in given else "train", "test", test_fraction, seed)
+    cases = cases.assign(split=cases["split"].replace("", "train"))
+    return cases if "val" in given else hold_out(cases, val_fraction, seed)
+
+
+def split_problems(
+    cases: pd.DataFrame, is_negative: pd.Series, place: str | Path, seed: int = 42
+) -> list[str]:
+    """What forbids training on these cases once ``complete_split`` has divided them; one line each.
+
+    ``is_negative`` is True for each case without foreground, with the index of ``cases``. "train"
+    needs ``MIN_TRAINING`` cases with foreground, the others one, or their metrics say nothing.
+    ``place`` is the study's folder, named in each line. Raises nothing.
+    """
+    try:
+        split = complete_split(cases, seed=seed)["split"]
+    except SettingError as error:
+        return [f"{place}, {error}"]
+    problems = []
+    for name, least in {"train": MIN_TRAINING, "val": 1, "test": 1}.items():
+        count = int(((split == name) & ~is_negative).sum())
+        if count < least:
+            found = f"{count} cases with foreground in {name} ({(split == name).sum()} cases)"
+            fix = f"bring more subjects, or move some to {name}"
+            problems.append(describe(place, found, f"at least {least}", fix))
+    return problems
 
 
 def hold_out(cases: pd.DataFrame, fraction: float = 0.15, seed: int = 42) -> pd.DataFrame:
     """Turn a fraction of the training subjects into the split "val" (wrist study: 15 %)."""
-    return _assign(cases, "train", {True: "val", False: "train"}, fraction, seed)
+    return _assign(cases, "train", "val", fraction, seed)
 
 
 def fold_subjects(cases: pd.DataFrame, n_folds: int, seed: int = 42) -> pd.Series:
@@ -33,28 +68,23 @@ def fold_subjects(cases: pd.DataFrame, n_folds: int, seed: int = 42) -> pd.Serie
     return cases["subject"].map(fold).rename("fold")
 
 
-def save_split(cases: pd.DataFrame, path: str | Path) -> None:
-    """Write case, subject and split as CSV, the record of who was on which side."""
-    cases[["case", "subject", "split"]].to_csv(path, index=False, lineterminator="\n")
-
-
-def _assign(cases: pd.DataFrame, split: str, names: dict, fraction: float, seed: int):
+def _assign(cases: pd.DataFrame, source: str, name: str, fraction: float, seed: int):
+    """Move a fraction of the subjects from one split to another; "train" is never left empty."""
     if not 0 < fraction < 1:
         raise SettingError(
             f"fraction: found {fraction}; expected a number between 0 and 1. Fix: such as 0.15."
         )
-    concerned = cases["split"] == split
+    concerned = cases["split"] == source
     order = _shuffled(cases.loc[concerned, "subject"], seed)
-    if len(order) == 1:
+    spare = 0 if (cases.loc[~concerned, "split"] == "train").any() else 1
+    if len(order) == spare == 1:
         raise SettingError(
             f"split: found one subject ({order[0]}) to divide; expected at least 2. "
             "Fix: bring more subjects, or check the subject column."
         )
-    count = min(max(1, round(fraction * len(order))), len(order) - 1) if len(order) else 0
-    chosen = cases["subject"].isin(order[:count])
-    changed = cases.copy()
-    changed.loc[concerned, "split"] = chosen[concerned].map(names)
-    return changed
+    count = min(max(1, round(fraction * len(order))), len(order) - spare) if len(order) else 0
+    chosen = concerned & cases["subject"].isin(order[:count])
+    return cases.assign(split=cases["split"].mask(chosen, name))
 
 
 def _shuffled(subjects: pd.Series, seed: int) -> np.ndarray:

@@ -37,10 +37,8 @@ def scan(folder: Path) -> tuple[list[dict], list[dict], list[str], list[str]]:
 
 
 def _scan_split(folder: Path, split: str) -> tuple[list[dict], list[str]]:
-    images = sorted((folder / "images").glob("*"))
-    images = {path.stem: path for path in images if path.suffix.lower() in IMAGE_SUFFIXES}
+    images, problems = _images(folder / "images")
     labels = {path.stem: path for path in sorted((folder / "labels").glob("*.txt"))}
-    problems = []
     if not images:
         fix = "copy the images there or delete the folder"
         problems.append(describe(folder / "images", "no images", "at least one", fix))
@@ -52,6 +50,21 @@ def _scan_split(folder: Path, split: str) -> tuple[list[dict], list[str]]:
         problems.append(describe(labels[stem], "label without image", "its image", fix))
     rows = [_row(images[stem], labels[stem], split) for stem in images if stem in labels]
     return rows, sorted(problems)
+
+
+def _images(folder: Path) -> tuple[dict[str, Path], list[str]]:
+    """Images by stem, and a problem for each that would share its label file with another."""
+    images: dict[str, Path] = {}
+    problems = []
+    for path in sorted(folder.glob("*")):
+        if path.suffix.lower() not in IMAGE_SUFFIXES:
+            continue
+        first = images.setdefault(path.stem, path)
+        if first != path:
+            expected = f"one image for labels/{path.stem}.txt"
+            fix = "rename or delete one of the two and give each its own label file"
+            problems.append(describe(path, f"the name of {first.name} again", expected, fix))
+    return images, problems
 
 
 def _row(image: Path, labels: Path, split: str) -> dict:

@@ -9,7 +9,7 @@ from lib.figures.contours import Overlay, best_median_worst, overlays
 from lib.figures.curves import Panel, learning_curves, loss_curves, summarise_curves
 from lib.figures.distributions import metric_distributions
 from lib.figures.explorer import loss_explorer
-from lib.figures.saving import save, table_path
+from lib.figures.saving import save, save_table
 from lib.figures.schedules import weight_schedules
 from lib.figures.steps import pipeline_steps
 from lib.figures.style import style
@@ -29,6 +29,6 @@ __all__ = [
     "save",
     "style",
     "summarise_curves",
-    "table_path",
+    "save_table",
     "weight_schedules",
 ]

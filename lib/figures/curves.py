@@ -61,7 +61,7 @@ def learning_curves(history: pd.DataFrame, panels: list[Panel]) -> Figure:
     """
     rows = (len(panels) + 1) // 2
     figure = new_figure(height_in=2.1 * rows + 0.7)
-    first_of_scale, runs = {}, set()
+    first_of_scale, highest, runs = {}, {}, set()
     for position, panel in enumerate(panels, start=1):
         shared = first_of_scale.get(panel.ylabel)
         axes = figure.add_subplot(rows, 2, position, sharey=shared)
@@ -69,6 +69,10 @@ def learning_curves(history: pd.DataFrame, panels: list[Panel]) -> Figure:
         summary = summarise_curves(history, panel.methods, panel.columns)
         _draw_panel(axes, panel, summary)
         runs.update(summary["runs"])
+        highest[panel.ylabel] = max(summary["high"].max(), highest.get(panel.ylabel, 0))
+    for ylabel, axes in first_of_scale.items():
+        top = 1.05 * highest[ylabel]
+        axes.set_ylim(0, min(top, 1) if "fraction" in ylabel else top)
     figure.legend(handles=_legend_handles(panels), loc="outside upper center", ncols=4)
     note(figure, _describe(runs))
     return figure
@@ -99,8 +103,6 @@ def _draw_panel(axes, panel, summary):
                 rows["epoch"], rows["low"], rows["high"], color=colour, alpha=shade, lw=0
             )
             axes.plot(rows["epoch"], rows["mean"], color=colour, linestyle=line)
-    top = axes.get_ylim()[1]
-    axes.set_ylim(0, min(top, 1) if "fraction" in panel.ylabel else top)
     axes.set(title=panel.title, ylabel=panel.ylabel)
     epoch_axis(axes)
 

@@ -3,9 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from lib.figures.style import new_figure, note, style
-
-PREDICTED, REFERENCE_COLOUR = "#D55E00", "#0072B2"
+from lib.figures.style import REFERENCE_COLOUR, method_style, new_figure, note, style
 
 
 @style()
@@ -16,19 +14,22 @@ def loss_explorer(
     loss_map: np.ndarray,
     gradient: np.ndarray,
     threshold: float,
+    method: str,
     title: str,
 ) -> Figure:
     """Image with contours, probability, loss per pixel and gradient per pixel, side by side.
 
     Args:
         image: H x W in [0, 1].
-        target: bool H x W, drawn in blue.
-        probability: H x W in [0, 1]; its ``threshold`` level is drawn in orange.
+        target: bool H x W, outlined in the colour of the reference.
+        probability: H x W in [0, 1]; outlined at ``threshold`` in the colour of ``method``.
         loss_map: cross-entropy of each pixel, H x W, >= 0 (nats).
         gradient: derivative of the weighted loss by each logit, H x W; negative pushes up.
         threshold: probability at which a pixel counts as foreground.
+        method: what predicted it.
         title: what is shown.
     """
+    predicted = method_style(method).colour
     figure = new_figure(height_in=2.4)
     panels = figure.subplots(1, 4)
     limit = max(float(np.abs(gradient).max()), 1e-12)
@@ -46,9 +47,9 @@ def loss_explorer(
             bar = figure.colorbar(shown, ax=axes, shrink=0.7, pad=0.02)
             bar.ax.tick_params(labelsize=6)
             bar.formatter.set_powerlimits((-2, 3))
-        for mask, colour in ((target, REFERENCE_COLOUR), (probability > threshold, PREDICTED)):
+        for mask, colour in ((target, REFERENCE_COLOUR), (probability > threshold, predicted)):
             if mask.any() and not mask.all():
                 axes.contour(mask, [0.5], colors=colour, linewidths=1)
     figure.suptitle(title, fontsize=9)
-    note(figure, f"blue: reference; orange: probability > {threshold:.2f}")
+    note(figure, f"Yellow: reference; other outline: probability > {threshold:.2f}.")
     return figure

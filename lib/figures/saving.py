@@ -10,14 +10,14 @@ from matplotlib.figure import Figure
 from lib import paths
 from lib.errors import SettingError
 from lib.figures.style import note, style
-from lib.files import replacing
+from lib.files import replacing, write_table
 
 SYNTHETIC_NOTE = "Synthetic data: simulated images, not patients."
 
 
 def save(
     figure: Figure,
-    study: str,
+    place: str,
     name: str,
     table: pd.DataFrame | None = None,
     *,
@@ -25,44 +25,53 @@ def save(
     synthetic: bool = False,
     provenance: dict | None = None,
 ) -> Path:
-    """Write ``figures/<study>/<name>.png``, ``.svg`` and, with a ``table``, ``.csv``.
+    """Write ``figures/<place>/<name>.png``, ``.svg`` and, with a ``table``, ``.csv``.
 
-    ``private`` is for pictures that show a user's own images: they go to ``<study>/private/``,
-    which git ignores. ``synthetic`` adds a note to the figure. ``provenance`` (profile, seed, data,
-    command, versions; JSON values) is kept with the file names in ``provenance.json`` beside the
-    figure. Each file appears whole or not at all, and equal figures give equal bytes. Returns the
-    path of the PNG; raises SettingError for a name that is no plain file name and OsteoBookError
-    for a folder that cannot be written.
+    ``place`` is a study, or what ``lib.paths.figure_place`` makes of it. ``private`` is for
+    pictures that show a user's own images: they go to ``<place>/private/``, which git ignores.
+    ``synthetic`` adds a note to the figure. ``provenance`` (profile, seed, data, versions; JSON
+    values) is kept with the file names in ``provenance.json`` beside the figure. Each file appears
+    whole or not at all, and equal figures give equal bytes. Returns the path of the PNG; raises
+    SettingError for a name that is no plain file name and OsteoBookError for a folder that cannot
+    be written.
     """
-    folder = _folder(study, name, private)
+    folder = _folder(place, name, private)
     if synthetic:
         note(figure, SYNTHETIC_NOTE)
     files = [_write_picture(figure, folder / f"{name}.{kind}") for kind in ("png", "svg")]
     if table is not None:
-        path = folder / f"{name}.csv"
-        with replacing(path) as temporary:
-            table.to_csv(temporary, index=False, lineterminator="\n")
-        files.append(path)
+        files.append(folder / f"{name}.csv")
+        write_table(table, files[-1])
     names = [path.name for path in files]
     _record(folder, name, {"files": names, "synthetic": synthetic, **(provenance or {})})
     return files[0]
 
 
-def table_path(study: str, name: str) -> Path:
-    """Where a table without a figure belongs: ``figures/<study>/<name>.csv``; makes the folder."""
-    folder = _folder(study, name, private=False)
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"{name}.csv"
+def save_table(
+    table: pd.DataFrame,
+    place: str,
+    name: str,
+    *,
+    private: bool = False,
+    synthetic: bool = False,
+    provenance: dict | None = None,
+) -> Path:
+    """Write ``figures/<place>/<name>.csv``, a table without a figure; as ``save`` in all else."""
+    folder = _folder(place, name, private)
+    path = folder / f"{name}.csv"
+    write_table(table, path)
+    _record(folder, name, {"files": [path.name], "synthetic": synthetic, **(provenance or {})})
+    return path
 
 
-def _folder(study, name, private):
-    for part in (study, name):
+def _folder(place, name, private):
+    for part in (*place.split("/"), name):
         if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]*", part):
             raise SettingError(
                 f"name of a figure: found {part!r}; expected lower-case letters, digits, _ . -. "
                 "Fix: rename it."
             )
-    return paths.FIGURES / study / "private" if private else paths.FIGURES / study
+    return paths.FIGURES / place / "private" if private else paths.FIGURES / place
 
 
 def _write_picture(figure, path):

@@ -18,14 +18,16 @@ from lib.data.batches import Batches
 from lib.data.cases import find_cases, negatives
 from lib.data.manifest import fingerprint
 from lib.data.preprocess import finish, prepare_all
-from lib.data.splits import hold_out, split_subjects
-from lib.losses import LinearWeighting, binary_cross_entropy, dice_loss
+from lib.data.splits import complete_split, split_problems
+from lib.errors import DataError, SettingError
+from lib.files import listing, write_table
+from lib.losses.overlap import binary_cross_entropy, dice_loss
+from lib.losses.weighting import LinearWeighting
 from lib.metrics import confusion, overlap_from_counts
-from lib.models import UNet
+from lib.models.unet import UNet
 from lib.paths import data_root as resolve
-from lib.profiles import profile_settings
-from lib.training import Fit, fit, mixed_precision, seed_everything
-from lib.trials import reporter, write_table
+from lib.profiles import PROFILES, profile_settings
+from lib.training import Fit, fit, mixed_precision, pick_device, report_to, seed_everything
 
 # alpha weights Dice and beta BCE (eq. 3, which runs beta backwards). The paper prints no values.
 METHODS = {
@@ -41,8 +43,7 @@ BASELINE, ADAPTIVE = "fixed_half", "complementary"
 DATASETS = ("whole", "tight")  # the whole limb, and a crop tight around the labelled box
 FRACTIONS = ("accuracy", "precision", "recall", "f1", "iou", "specificity", "prevalence")
 THRESHOLD = 0.5  # of the probability [A]
-TEST_SHARE = 0.25  # of the subjects, where no test split is given: the paper's 40 of 160
-VALIDATION_SHARE = 0.15  # of the training cases [A]
+QUICK_MINUTES = {"cpu": 0.95, "cuda": 0.006}  # of one quick training: measured, guessed
 
 
 def weights_at(method: str, epoch: int, epochs: int) -> tuple[float, float]:
@@ -72,7 +73,6 @@ def trials(
     profile: str,
     seed: int,
     device: str = "cpu",
-    methods: tuple[str, ...] = tuple(METHODS),
     equalisation: str = "histogram",
     otsu_channel: bool = False,
     keep_negatives: bool = True,
@@ -81,53 +81,70 @@ def trials(
 
     Args:
         profile: smoke, quick or paper.
-        seed: of the validation split and the first training; further ones count up.
+        seed: of the splits, the tight crops and the first training; further ones count up.
         device: cpu or cuda.
-        methods: names in ``METHODS``.
         equalisation: "histogram" (the paper) or "clahe".
         otsu_channel: give the multilevel Otsu levels to the network as a second channel.
-        keep_negatives: train and test on images without a box, too.
+        keep_negatives: train and test on images without a box, too; a tight crop needs a box.
+
+    Raises:
+        SettingError: if profile or seed cannot be used.
     """
     settings = profile_settings("wrist", profile)
+    if not isinstance(seed, int) or seed < 0:
+        raise SettingError(f"seed: found {seed!r}; expected a whole number from 0. Fix: seed=42.")
     sizes = {"whole": settings["image_size"], "tight": settings["tight_size"]}
     shared = {key: settings[key] for key in ("width", "epochs", "batch_size", "learning_rate")}
-    shared |= {
-        "study": "wrist",
-        "fold": 0,
-        "split_seed": seed,
-        "device": device,
-        "equalisation": equalisation,
-        "otsu_channel": otsu_channel,
-        "keep_negatives": keep_negatives,
-    }
+    shared |= {"study": "wrist", "fold": 0, "split_seed": seed, "device": device}
+    shared |= {"equalisation": equalisation, "otsu_channel": otsu_channel}
     return [
         {**shared, "dataset": dataset, "image_size": sizes[dataset], "method": method, "seed": s}
+        | {"keep_negatives": keep_negatives and dataset == "whole"}
         for dataset in DATASETS
-        for method in methods
+        for method in METHODS
         for s in range(seed, seed + settings["seeds"])
     ]
 
 
+def is_listed(trial: dict) -> bool:
+    """Whether some profile still asks for this trial; ``lib.trials.clean`` keeps those."""
+    options = ("device", "equalisation", "otsu_channel")
+    chosen = {key: trial[key] for key in options}
+    return any(
+        trial in trials(profile, trial["split_seed"], keep_negatives=keep, **chosen)
+        for profile in PROFILES["wrist"]
+        for keep in (True, False)
+    )
+
+
 def trials_and_fingerprint(profile: str, data_root: str, seed: int, device: str):
     """What ``lib.trials.plan`` asks of a study: its trials, and what identifies its data."""
-    return trials(profile, seed, device), fingerprint(split_cases(data_root, seed))
+    listed = trials(profile, seed, pick_device(device))
+    return listed, fingerprint(split_cases(data_root, seed))
 
 
 def split_cases(data_root: str, seed: int) -> pd.DataFrame:
-    """All cases with their split: test cases as given, else a quarter of the subjects, and val."""
-    cases = find_cases(resolve(data_root), "wrist")
-    if not (cases["split"] == "test").any():
-        cases = split_subjects(cases.assign(split=""), TEST_SHARE, seed)
-    return cases if (cases["split"] == "val").any() else hold_out(cases, VALIDATION_SHARE, seed)
+    """All cases in train, val or test, by subject; splits that the user gave stay as they are.
+
+    Else a quarter of the subjects (the paper's 40 of 160) is for testing and 15 % of the training
+    subjects [A] for the validation curves.
+
+    Raises:
+        DataError: if the study cannot be run on these cases.
+    """
+    folder = resolve(data_root) / "wrist"
+    cases = find_cases(folder.parent, "wrist")
+    if problems := split_problems(cases, negatives(cases), folder, seed):
+        raise DataError("\n".join(problems))
+    return complete_split(cases, seed=seed)
 
 
 def estimate(trial: dict) -> tuple[float, float]:
     """Minutes on one core (or one GPU) and megabytes on disk before anything was measured."""
-    work = trial["epochs"] * trial["image_size"] ** 2 * trial["width"] ** 1.6
-    minutes_per_work = 0.6 / (30 * 128**2 * 8**1.6)
-    speed = 150 if trial["device"] == "cuda" else 1
-    megabytes = 31.0 * 4 * (trial["width"] / 64) ** 2 if keeps_weights(trial) else 0.1
-    return work * minutes_per_work / speed, megabytes
+    pixels = trial["epochs"] / 60 * (trial["image_size"] / 96) ** 2
+    minutes = QUICK_MINUTES[trial["device"]] * pixels * (trial["width"] / 8) ** 1.6
+    megabytes = 124 * (trial["width"] / 64) ** 2 if keeps_weights(trial) else 0.1
+    return minutes, megabytes
 
 
 def keeps_weights(trial: dict) -> bool:
@@ -135,29 +152,32 @@ def keeps_weights(trial: dict) -> bool:
     return trial["seed"] == trial["split_seed"]
 
 
-@lru_cache(maxsize=4)
-def load(
-    data_root: str, dataset: str, image_size: int, split_seed: int, keep_negatives: bool
-) -> dict[str, tuple[pd.DataFrame, np.ndarray, np.ndarray]]:
+Part = tuple[pd.DataFrame, np.ndarray, np.ndarray]  # cases, images, masks
+
+
+def load(trial: dict, data_root: str) -> dict[str, Part]:
     """Cases, images (uint8 N x S x S) and masks (bool N x 1 x S x S) of train, val and test.
 
     Prepared up to the contrast stretch; what follows in the paper's order happens anew in every
-    epoch, after the augmentation. A tight crop needs a box, so it leaves negatives out.
+    epoch, after the augmentation. A tight crop needs a box, so it leaves negatives out. Kept in
+    memory until a file of the study's folder changes.
     """
+    folder = resolve(data_root) / "wrist"
+    keys = ("dataset", "image_size", "split_seed", "keep_negatives")
+    return _load(str(folder.parent), listing(folder), *(trial[key] for key in keys))
+
+
+@lru_cache(maxsize=4)
+def _load(data_root, listed, dataset, image_size, split_seed, keep_negatives) -> dict[str, Part]:  # noqa: ARG001
     cases = split_cases(data_root, split_seed)
-    if dataset == "tight" or not keep_negatives:
+    if not keep_negatives:
         cases = cases[~negatives(cases)]
+    images, masks = prepare_all(cases, image_size, dataset, split_seed)
     parts = {}
     for split in ("train", "val", "test"):
-        part = cases[cases["split"] == split].reset_index(drop=True)
-        parts[split] = (part, *prepare_all(part, image_size, dataset, split_seed))
+        chosen = (cases["split"] == split).to_numpy()
+        parts[split] = (cases[chosen].reset_index(drop=True), images[chosen], masks[chosen])
     return parts
-
-
-def load_for(trial: dict, data_root: str):
-    """``load`` with the arguments of a trial."""
-    keys = ("dataset", "image_size", "split_seed", "keep_negatives")
-    return load(data_root, *(trial[key] for key in keys))
 
 
 def network(trial: dict) -> UNet:
@@ -167,7 +187,7 @@ def network(trial: dict) -> UNet:
 
 def train(trial: dict, data_root: str, folder: Path) -> None:
     """One training [A: Adam, last epoch kept] and its evaluation on the test cases."""
-    parts = load_for(trial, data_root)
+    parts = load(trial, data_root)
     seed_everything(trial["seed"])
     model = network(trial)
     settings = Fit(
@@ -183,7 +203,7 @@ def train(trial: dict, data_root: str, folder: Path) -> None:
         settings,
         lambda model, epoch: validation(trial, model, parts["val"], epoch),
         folder,
-        reporter(folder),
+        report_to(folder),
     )
     write_table(history, folder / "history.csv")
     masks = predict(trial, model, parts["test"]) > THRESHOLD
@@ -192,7 +212,7 @@ def train(trial: dict, data_root: str, folder: Path) -> None:
         save_weights(folder / "weights.safetensors", model)
 
 
-def batches(trial: dict, part: tuple, augmented: bool) -> Batches:
+def batches(trial: dict, part: Part, augmented: bool) -> Batches:
     """Batches of one part; only training batches are shuffled and augmented."""
     _, images, masks = part
     return Batches(
@@ -220,7 +240,7 @@ def weighted_loss(trial: dict, logits, target, epoch: int) -> dict:
     }
 
 
-def validation(trial: dict, model, part: tuple, epoch: int) -> dict[str, float]:
+def validation(trial: dict, model, part: Part, epoch: int) -> dict[str, float]:
     """Losses as in training, and the pooled F1, on the validation cases."""
     sums, counts, cases = {}, np.zeros(4, int), 0
     for x, y, *_ in batches(trial, part, augmented=False)(epoch):
@@ -236,7 +256,7 @@ def validation(trial: dict, model, part: tuple, epoch: int) -> dict[str, float]:
 
 
 @torch.no_grad()
-def predict(trial: dict, model, part: tuple) -> np.ndarray:
+def predict(trial: dict, model, part: Part) -> np.ndarray:
     """Foreground probability of every case of a part, float32 N x 1 x S x S, in order."""
     model.eval()
     device = trial["device"]
@@ -248,7 +268,7 @@ def predict(trial: dict, model, part: tuple) -> np.ndarray:
     return np.concatenate(probabilities)
 
 
-def case_metrics(names: dict, part: tuple, predicted: np.ndarray) -> pd.DataFrame:
+def case_metrics(names: dict, part: Part, predicted: np.ndarray) -> pd.DataFrame:
     """Counts (px) and overlap fractions of every case, in tidy rows.
 
     Args:

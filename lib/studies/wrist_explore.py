@@ -1,4 +1,4 @@
-"""The Explore section of the wrist notebook: any test case under any schedule, epoch by epoch."""
+"""The Explore section of the wrist notebook: any test case under any schedule."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +21,7 @@ def explorer(
     Choices are a list for a menu and a (low, high, step, start) tuple for a slider.
     """
     trial = next(t for t in trial_list if t["dataset"] == dataset and wrist.keeps_weights(t))
-    cases, images, masks = wrist.load_for(trial, data_root)["test"]
+    cases, images, masks = wrist.load(trial, data_root)["test"]
     probabilities = predictions(trial_list, folders, data_root, dataset)
     last = trial["epochs"] - 1
 
@@ -37,6 +37,7 @@ def explorer(
             cost,
             gradient,
             threshold,
+            method,
             f"{case}, {method}, epoch {epoch}: {alpha:.2f} Dice + {beta:.2f} BCE",
         )
 

@@ -5,17 +5,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from pandas.io.formats.style import Styler
 
 from lib.audits import wrist as audit
 from lib.checkpoints import load_weights
+from lib.data.augmentation import augmenter
+from lib.data.cases import load_case
+from lib.data.preprocess import pipeline_steps, propose_boxes
 from lib.figures import Overlay, best_median_worst
 from lib.losses import binary_cross_entropy, dice_loss
 from lib.metrics import confusion, overlap_from_counts
-from lib.statistics import bootstrap_weights, compare_methods
+from lib.statistics import bootstrap_weights, compare_methods, summary
 from lib.studies import wrist
 
 COUNTS = ("tp", "fp", "fn", "tn")
-SCORES = ("accuracy", "precision", "recall", "f1")  # the paper's four
+SCORES = audit.SCORES  # the paper's four
 TRIVIAL = ("all_positive", "all_negative", "mean_mask")
 
 
@@ -27,7 +31,7 @@ def trivial_baselines(data_root: str, trial_list: list[dict]) -> pd.DataFrame:
     """
     frames = []
     for trial in {trial["dataset"]: trial for trial in trial_list}.values():
-        parts = wrist.load_for(trial, data_root)
+        parts = wrist.load(trial, data_root)
         shape = parts["test"][2].shape
         guesses = {
             "all_positive": np.ones(shape, bool),
@@ -61,12 +65,13 @@ def pooled_scores(metrics: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Scores from counts summed over the test images, as the paper's F1 implies.
 
     Returns one row a dataset, method and metric: mean and sd over seeds, low and high of the 95 %
-    bootstrap interval over images (all seeds of an image are drawn together), n (images), seeds.
+    bootstrap interval over subjects (with all their images and seeds), n (images), seeds.
     """
     rows = []
     for (dataset, method), part in metrics.groupby(["dataset", "method"], sort=False):
-        counts = count_array(part)
-        by_seed, resampled = scores_of(counts.sum(axis=0)), resampled_scores(counts, seed)
+        counts, subjects = count_array(part)
+        by_seed = scores_of(counts.sum(axis=0))
+        resampled = resampled_scores(counts, subjects, seed)
         low, high = np.quantile(resampled, (0.025, 0.975), axis=0)
         n, seeds = counts.shape[:2]
         sd = by_seed.std(axis=0, ddof=1) if seeds > 1 else np.full(len(low), np.nan)
@@ -81,12 +86,13 @@ def against_trivial(metrics: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Pooled F1 and IoU of every method minus those of each prediction that looks at no image.
 
     Returns one row a dataset, method, baseline and metric: difference, and low and high of its 95 %
-    bootstrap interval over the images, which both predictions share.
+    bootstrap interval over the subjects, which both predictions share.
     """
     rows = []
     for dataset, part in metrics.groupby("dataset", sort=False):
-        counts = {name: count_array(group) for name, group in part.groupby("method", sort=False)}
-        resampled = {name: resampled_scores(array, seed) for name, array in counts.items()}
+        arrays = {name: count_array(group) for name, group in part.groupby("method", sort=False)}
+        counts = {name: array for name, (array, _) in arrays.items()}
+        resampled = {name: resampled_scores(*arrays[name], seed) for name in arrays}
         pooled = {name: scores_of(array.sum(axis=0)).mean(axis=0) for name, array in counts.items()}
         for method in (name for name in counts if name not in TRIVIAL):
             for baseline in TRIVIAL:
@@ -101,12 +107,13 @@ def against_trivial(metrics: pd.DataFrame, seed: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def count_array(part: pd.DataFrame) -> np.ndarray:
-    """Counts of one dataset and method: images x seeds x (tp, fp, fn, tn)."""
+def count_array(part: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Counts of one dataset and method, images x seeds x (tp, fp, fn, tn), and their subjects."""
     counts = part[part["metric"].isin(COUNTS)]
-    table = counts.pivot(index=["case", "seed"], columns="metric", values="value")
-    images = table.index.get_level_values("case").nunique()
-    return table[list(COUNTS)].to_numpy().reshape(images, -1, len(COUNTS))
+    table = counts.pivot(index=["subject", "case", "seed"], columns="metric", values="value")
+    images = table.index.droplevel("seed").unique()
+    array = table[list(COUNTS)].to_numpy().reshape(len(images), -1, len(COUNTS))
+    return array, images.get_level_values("subject").to_numpy()
 
 
 def scores_of(counts: np.ndarray) -> np.ndarray:
@@ -115,23 +122,27 @@ def scores_of(counts: np.ndarray) -> np.ndarray:
     return np.stack([scores[metric] for metric in wrist.FRACTIONS], axis=-1)
 
 
-def resampled_scores(counts: np.ndarray, seed: int) -> np.ndarray:
-    """Pooled scores, mean over seeds, of every bootstrap resample of the images: R x scores."""
-    weights = bootstrap_weights(len(counts), seed=seed)
+def resampled_scores(counts: np.ndarray, subjects: np.ndarray, seed: int) -> np.ndarray:
+    """Pooled scores, mean over seeds, of every bootstrap resample of the subjects: R x scores."""
+    weights = bootstrap_weights(subjects, seed=seed)
     return scores_of(np.tensordot(weights, counts, axes=1)).mean(axis=1)
 
 
-def display_scores(pooled: pd.DataFrame) -> pd.DataFrame:
-    """``pooled_scores`` as a page: a row a dataset and method, a column a metric."""
+def display_scores(pooled: pd.DataFrame) -> Styler:
+    """``pooled_scores`` as a page: a row a dataset and method, a column a metric.
+
+    A cell holds mean ± SD over seeds, and below it the interval over subjects.
+    """
 
     def written(row) -> str:
         spread = "" if np.isnan(row["sd"]) else f" ± {row['sd']:.3f}"
-        return f"{row['mean']:.3f}{spread} [{row['low']:.3f}, {row['high']:.3f}]"
+        return f"{row['mean']:.3f}{spread}\n[{row['low']:.3f}, {row['high']:.3f}]"
 
     text = pooled.assign(text=pooled.apply(written, axis=1))
     wide = text.pivot(index=["dataset", "method"], columns="metric", values="text")
-    order = pd.MultiIndex.from_frame(pooled[["dataset", "method"]].drop_duplicates())
-    return wide.loc[order, list(wrist.FRACTIONS)]
+    names = [(d, m) for d in wrist.DATASETS for m in (*wrist.METHODS, *TRIVIAL)]
+    shown = [metric for metric in wrist.FRACTIONS if metric != "prevalence"]
+    return wide.loc[names, shown].style.set_properties(**{"white-space": "pre"})
 
 
 def per_image(metrics: pd.DataFrame) -> pd.DataFrame:
@@ -148,14 +159,42 @@ def image_table(metrics: pd.DataFrame, dataset: str, method: str) -> pd.DataFram
     return table[[*SCORES, "iou", "prevalence"]].rename_axis(columns=None)
 
 
-def comparisons(metrics: pd.DataFrame) -> pd.DataFrame:
-    """Every schedule against the fixed weights, paired by image, Holm within dataset and metric."""
+def without_names(metrics: pd.DataFrame) -> pd.DataFrame:
+    """The same rows with numbered images and no subjects, fit to be published."""
+    numbers = {case: f"image {i}" for i, case in enumerate(sorted(set(metrics["case"])), 1)}
+    return metrics.drop(columns="subject").assign(case=metrics["case"].map(numbers))
+
+
+def subject_means(metrics: pd.DataFrame) -> pd.DataFrame:
+    """Score of every subject under every method: mean over its images and the seeds.
+
+    Columns: dataset, metric, method, subject, value. Most subjects have one image.
+    """
     rows = per_image(metrics)
     rows = rows[rows["metric"].isin([*SCORES, "iou"])]
-    means = rows.groupby(["dataset", "metric", "method", "case"], as_index=False)["value"].mean()
+    keys = ["dataset", "metric", "method", "subject"]
+    return rows.groupby(keys, sort=False, as_index=False)["value"].mean()
+
+
+def image_summary(metrics: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Mean of the images' own scores: mean, SD, n (subjects) and 95 % interval, in tidy rows."""
+    groups = subject_means(metrics).groupby(["dataset", "method", "metric"], sort=False)["value"]
+    rows = [
+        dict(zip(("dataset", "method", "metric"), key, strict=True)) | summary(values, seed)
+        for key, values in groups
+    ]
+    return pd.DataFrame(rows)
+
+
+def comparisons(metrics: pd.DataFrame) -> pd.DataFrame:
+    """Every schedule against the fixed weights, paired by subject.
+
+    ``p_holm`` is adjusted for the five schedules of one dataset and metric.
+    """
     frames = []
-    for (dataset, metric), part in means.groupby(["dataset", "metric"], sort=False):
-        frame = compare_methods(part, reference=wrist.BASELINE)
+    groups = subject_means(metrics).groupby(["dataset", "metric"], sort=False)
+    for (dataset, metric), part in groups:
+        frame = compare_methods(part, reference=wrist.BASELINE, pair_on="subject")
         frame.insert(0, "dataset", dataset)
         frame.insert(1, "metric", metric)
         frames.append(frame)
@@ -166,7 +205,7 @@ def prevalence_table(trial_list: list[dict], data_root: str) -> pd.DataFrame:
     """Share of foreground pixels, and cases with and without it, by dataset and split."""
     rows = []
     for trial in {trial["dataset"]: trial for trial in trial_list}.values():
-        for split, (cases, _, masks) in wrist.load_for(trial, data_root).items():
+        for split, (cases, _, masks) in wrist.load(trial, data_root).items():
             foreground = masks.any(axis=(1, 2, 3))
             row = {"dataset": trial["dataset"], "split": split, "cases": len(cases)}
             row |= {"without_box": int((~foreground).sum()), "size_px": trial["image_size"]}
@@ -189,13 +228,31 @@ def loss_demonstration(size: int = 100) -> pd.DataFrame:
     return pd.DataFrame(rows).round(3).set_index(["box", "prediction"])
 
 
+def shown_steps(case: dict, size: int, seed: int) -> tuple[dict, dict]:
+    """Every pre-processing step of one case, and what to outline in it: the label, or proposals."""
+    image, mask, _ = load_case(case)
+    augment = augmenter(seed)
+
+    def augmented(image, mask):
+        moved = augment(0, 0, image=image, masks=mask[None])
+        return moved["image"], moved["masks"][0]
+
+    steps = pipeline_steps(image, mask, size, augmented)
+    label = steps.pop("label") > 0
+    outlines = dict.fromkeys(("augment", "median filter", "equalise", "variant: CLAHE"), label)
+    levels = np.rint(steps["multilevel Otsu"] * 3)
+    _, x, y, width, height = propose_boxes(levels).T * size
+    corners = np.stack([x - width / 2, y - height / 2, x + width / 2, y + height / 2], axis=1)
+    return steps, outlines | {"original": mask, "multilevel Otsu": corners - 0.5}
+
+
 def predictions(trial_list, folders: list[Path], data_root: str, dataset: str) -> dict:
     """method -> probability (N x 1 x S x S) on the test cases, from the kept weights."""
     kept = {}
     for trial, folder in zip(trial_list, folders, strict=True):
         if trial["dataset"] == dataset and wrist.keeps_weights(trial):
             model = load_weights(folder / "weights.safetensors", wrist.network(trial))
-            part = wrist.load_for(trial, data_root)["test"]
+            part = wrist.load(trial, data_root)["test"]
             kept[trial["method"]] = wrist.predict(trial, model.to(trial["device"]), part)
     return kept
 
@@ -203,7 +260,7 @@ def predictions(trial_list, folders: list[Path], data_root: str, dataset: str) -
 def overlay_rows(metrics, trial_list, folders, data_root: str, dataset: str) -> list[Overlay]:
     """Best, median and worst test image of the adaptive weighting, beside the fixed one."""
     trial = next(t for t in trial_list if t["dataset"] == dataset and wrist.keeps_weights(t))
-    cases, images, masks = wrist.load_for(trial, data_root)["test"]
+    cases, images, masks = wrist.load(trial, data_root)["test"]
     methods = (wrist.BASELINE, wrist.ADAPTIVE)
     chosen = predictions(
         [t for t in trial_list if t["method"] in methods],
