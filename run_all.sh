@@ -12,8 +12,8 @@ export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}" # this checkout's lib, from
 export PYTHONNOUSERSITE=1                            # nothing from the user's own site-packages
 
 # Notebooks run at the root, so a folder named relative to this directory is made absolute.
-for name in OSTEOBOOK_DATA_ROOT OSTEOBOOK_FIGURES OSTEOBOOK_TRIALS; do
-    case "${!name:-}" in "" | /*) ;; *) export "$name=$PWD/${!name}" ;; esac
+for name in OSTEOBOOK_DATA_ROOT OSTEOBOOK_FIGURES OSTEOBOOK_PHANTOMS OSTEOBOOK_TRIALS; do
+    case "${!name:-}" in "" | phantoms | /*) ;; *) export "$name=$PWD/${!name}" ;; esac
 done
 
 fail() {

@@ -19,6 +19,15 @@ def figure_place(study: str, profile: str) -> str:
     return f"smoke/{study}" if profile == "smoke" else study
 
 
+PHANTOMS_ONLY = "phantoms"  # as OSTEOBOOK_DATA_ROOT: do not look for the user's own data
+
+
 def data_root(parameter: str) -> Path:
     """Folder that holds one folder a study: the parameter, else OSTEOBOOK_DATA_ROOT, else data/."""
     return Path(parameter or os.environ.get("OSTEOBOOK_DATA_ROOT") or DATA).expanduser().resolve()
+
+
+def has_own_data(parameter: str, study: str) -> bool:
+    """Whether the user gave data for a study: a data root, or a folder of that name in data/."""
+    named = parameter or os.environ.get("OSTEOBOOK_DATA_ROOT")
+    return named != PHANTOMS_ONLY and (bool(named) or (DATA / study).exists())

@@ -16,6 +16,8 @@ PROFILES = {
             "batch_size": 8,
             "learning_rate": 1e-2,
             "seeds": 2,
+            "phantoms": 40,
+            "phantom_size": 128,
         },
         "quick": {
             "image_size": 96,
@@ -25,6 +27,8 @@ PROFILES = {
             "batch_size": 8,
             "learning_rate": 5e-3,
             "seeds": 3,
+            "phantoms": 160,
+            "phantom_size": 256,
         },
         "paper": {
             "image_size": 256,
@@ -34,6 +38,8 @@ PROFILES = {
             "batch_size": 8,
             "learning_rate": 1e-4,
             "seeds": 6,  # the fewest with which a paired test over seeds can reach p < 0.05
+            "phantoms": 160,
+            "phantom_size": 512,
         },
     },
 }

@@ -154,12 +154,12 @@ def plan(study: str, **parameters) -> pd.DataFrame:
     """What a run would do: one row a trial with name, status, why, minutes and megabytes.
 
     Args:
-        study: name of a module in ``lib.studies``.
+        study: ``lib.studies.<study>_trials`` lists its trials.
         **parameters: profile, data_root, seed and device of the run.
 
     Minutes are what a trial adds to the run while all cores are busy.
     """
-    module = importlib.import_module(f"lib.studies.{study}")
+    module = importlib.import_module(f"lib.studies.{study}_trials")
     trials, fingerprint = module.trials_and_fingerprint(**parameters)
     known = _known_configs(paths.TRIALS / study)
     return pd.DataFrame([_planned(describe(t, fingerprint), known, module) for t in trials])
@@ -220,7 +220,7 @@ def _what_changed(description: dict, known: dict[Path, dict]) -> str:
 
 def _is_current(folder: Path, config: dict) -> bool:
     """Whether a run of today would ask for this trial and find it in this folder."""
-    listed = importlib.import_module(f"lib.studies.{config['trial']['study']}").is_listed
+    listed = importlib.import_module(f"lib.studies.{config['trial']['study']}_trials").is_listed
     expected = trial_folder(describe(config["trial"], config["data"]))
     return listed(config["trial"]) and folder in (expected, partial_folder(expected))
 

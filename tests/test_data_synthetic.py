@@ -25,9 +25,10 @@ def contents(root):
 
 
 def test_a_generated_study_passes_the_check_and_says_that_it_is_synthetic(phantoms):
-    folder = phantom_root(**SMALL) / "wrist"
+    folder = phantom_root(**(SMALL | {"cases": 24})) / "wrist"
     assert check(folder).problems == []
-    assert len(find_cases(folder.parent, "wrist")) == 4
+    cases = find_cases(folder.parent, "wrist")
+    assert (len(cases), cases["subject"].nunique()) == (24, 12), "a subject has two views"
     assert "Nothing about patients" in synthetic_note(folder)
 
 

@@ -490,7 +490,7 @@ def test_clean_tells_what_it_deleted(place, capsys, fake_trials):
 # --- checks --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("failing", [(), ("ruff",), ("pytest", "tests.fixtures")])
+@pytest.mark.parametrize("failing", [(), ("ruff",), ("pytest",)])
 def test_every_check_runs_even_after_a_failure(place, capsys, monkeypatch, failing):
     write_notebook(paths.NOTEBOOKS / "02_wrist_linear_weighting.ipynb")
     ran = []
@@ -508,17 +508,11 @@ def test_every_check_runs_even_after_a_failure(place, capsys, monkeypatch, faili
     expected = {
         (): "all checks passed",
         ("ruff",): "failed: ruff check, ruff format",
-        ("pytest", "tests.fixtures"): "failed: pytest, test data, notebooks",
+        ("pytest",): "failed: pytest, notebooks",
     }
     assert last == expected[failing]
-    assert [command[0] for command, _ in ran] == [
-        "ruff",
-        "ruff",
-        "pytest",
-        "tests.fixtures",
-        "pytest",
-    ]
-    fixture, notebooks = ran[3][0][1], ran[4]
-    assert Path(fixture).parent == Path(notebooks[1]["OSTEOBOOK_DATA_ROOT"])
-    assert notebooks[1]["OSTEOBOOK_TRIALS"] != "mine" and ran[2][1]["OSTEOBOOK_TRIALS"] == "mine"
-    assert not Path(fixture).parent.parent.exists()  # the temporary folder is gone
+    assert [command[0] for command, _ in ran] == ["ruff", "ruff", "pytest", "pytest"]
+    environment = ran[3][1]
+    assert environment["OSTEOBOOK_DATA_ROOT"] == paths.PHANTOMS_ONLY
+    assert environment["OSTEOBOOK_TRIALS"] != "mine" and ran[2][1]["OSTEOBOOK_TRIALS"] == "mine"
+    assert not Path(environment["OSTEOBOOK_PHANTOMS"]).parent.exists()  # the folder is gone

@@ -17,7 +17,7 @@ from lib.errors import DataError, SettingError
 from lib.metrics import confusion, overlap_from_counts
 from lib.profiles import profile_settings
 from lib.statistics import SMALLEST_N
-from lib.studies import wrist, wrist_claims, wrist_explore, wrist_results
+from lib.studies import wrist, wrist_claims, wrist_explore, wrist_results, wrist_trials
 from lib.trials import collect, describe, plan, run_trial, trial_folder
 from tests.fixtures import make_yolo_fixture
 
@@ -32,7 +32,7 @@ def data_root(tmp_path_factory):
 @pytest.fixture
 def small(data_root):
     """One short training."""
-    trial = next(t for t in wrist.trials("smoke", 42) if t["method"] == "complementary")
+    trial = next(t for t in wrist_trials.trials("smoke", 42) if t["method"] == "complementary")
     return trial | {"epochs": 2, "image_size": 32}
 
 
@@ -76,7 +76,7 @@ def test_the_weighted_loss_is_the_weighted_sum():
 
 def sized(dataset, **others):
     """A trial that asks for these data."""
-    trial = next(t for t in wrist.trials("smoke", 42, **others) if t["dataset"] == dataset)
+    trial = next(t for t in wrist_trials.trials("smoke", 42, **others) if t["dataset"] == dataset)
     return trial | {"image_size": 32}
 
 
@@ -99,8 +99,8 @@ def test_the_split_depends_on_the_seed_of_the_study_and_not_of_the_training(data
         for cases in [wrist.split_cases(data_root, seed)]
     ]
     assert len(set(validation)) > 1
-    assert {t["split_seed"] for t in wrist.trials("quick", 7)} == {7}
-    assert {t["seed"] for t in wrist.trials("quick", 7)} == {7, 8, 9}
+    assert {t["split_seed"] for t in wrist_trials.trials("quick", 7)} == {7}
+    assert {t["seed"] for t in wrist_trials.trials("quick", 7)} == {7, 8, 9}
 
 
 def test_changed_data_are_loaded_anew(tmp_path):
@@ -121,14 +121,14 @@ def test_data_that_cannot_be_split_are_one_clear_error(tmp_path):
 @pytest.mark.parametrize("seed", [-1, 1.5, "42"])
 def test_an_impossible_seed_is_one_clear_error(seed):
     with pytest.raises(SettingError, match="seed"):
-        wrist.trials("smoke", seed)
+        wrist_trials.trials("smoke", seed)
 
 
 # --- trials
 
 
 def test_the_list_of_trials_is_datasets_times_methods_times_seeds():
-    trials = wrist.trials("quick", 42)
+    trials = wrist_trials.trials("quick", 42)
     assert len(trials) == 2 * 6 * 3
     assert len({json.dumps(t, sort_keys=True) for t in trials}) == len(trials)
     assert sum(wrist.keeps_weights(t) for t in trials) == 2 * 6
@@ -139,9 +139,9 @@ def test_w5_can_be_decided_by_the_paper_profile():
 
 
 def test_only_trials_of_a_profile_are_listed():
-    trial = wrist.trials("quick", 7, equalisation="clahe", keep_negatives=False)[3]
-    assert wrist.is_listed(trial)
-    assert not wrist.is_listed(trial | {"epochs": 9})
+    trial = wrist_trials.trials("quick", 7, equalisation="clahe", keep_negatives=False)[3]
+    assert wrist_trials.is_listed(trial)
+    assert not wrist_trials.is_listed(trial | {"epochs": 9})
 
 
 @pytest.mark.parametrize("variant", [{"otsu_channel": True}, {"equalisation": "clahe"}])
@@ -165,7 +165,7 @@ def test_plan_lists_every_trial(data_root, tmp_path, monkeypatch):
 def test_plan_knows_the_trials_that_the_notebook_ran(data_root, tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "TRIALS", tmp_path)
     parameters = {"profile": "smoke", "data_root": data_root, "seed": 42, "device": "auto"}
-    trials, fingerprint = wrist.trials_and_fingerprint(**parameters)
+    trials, fingerprint = wrist_trials.trials_and_fingerprint(**parameters)
     ran = describe(trials[0], fingerprint)
     trial_folder(ran).mkdir(parents=True)
     (trial_folder(ran) / "config.json").write_text(json.dumps(ran))
@@ -242,7 +242,7 @@ def test_a_killed_study_ends_with_the_same_bytes(small, data_root, tmp_path):
 def results(data_root, tmp_path_factory):
     """A whole study of two epochs: trials, folders, metrics with baselines, history."""
     folder = tmp_path_factory.mktemp("trials")
-    trials = [t | {"epochs": 2, "image_size": 32} for t in wrist.trials("smoke", 42)]
+    trials = [t | {"epochs": 2, "image_size": 32} for t in wrist_trials.trials("smoke", 42)]
     folders = [folder / str(i) for i in range(len(trials))]
     for trial, target in zip(trials, folders, strict=True):
         run_trial(describe(trial, "data"), target, data_root)
@@ -483,7 +483,7 @@ def test_real_radiographs_train(tmp_path):
     root = os.environ.get("OSTEOBOOK_REAL", str(paths.ROOT.parent / "shared" / "real"))
     if not os.path.isdir(os.path.join(root, "wrist")):  # noqa: PTH112, PTH118
         pytest.skip(f"no real images at {root}")
-    trial = next(t for t in wrist.trials("smoke", 42) if t["dataset"] == "tight")
+    trial = next(t for t in wrist_trials.trials("smoke", 42) if t["dataset"] == "tight")
     wrist.train(trial | {"epochs": 4}, root, tmp_path)
     history = pd.read_csv(tmp_path / "history.csv")
     metrics = pd.read_csv(tmp_path / "metrics.csv")

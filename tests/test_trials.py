@@ -44,6 +44,7 @@ def fake_study(tmp_path, monkeypatch):
     module.is_listed = lambda trial: trial["epochs"] == 2
     module.trials_and_fingerprint = lambda **parameters: ([TRIAL], parameters["data_root"])
     monkeypatch.setitem(sys.modules, "lib.studies.fake", module)
+    monkeypatch.setitem(sys.modules, "lib.studies.fake_trials", module)
     # in this process: another one would not know the fake study
     monkeypatch.setattr(
         trials, "run_in_processes", lambda f, jobs, *_, **labels: [f(*job) for job in jobs]

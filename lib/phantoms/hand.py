@@ -52,7 +52,7 @@ RANGES = {
     "kvp": ("uniform", 46.0, 66.0, "kV, extremity technique"),
     "scatter": ("uniform", 0.06, 0.35, "share, no grid"),
     "blur_mm": ("uniform", 0.08, 0.16, "mm, detector and focal spot"),
-    "quanta_per_mm2": ("loguniform", 2000.0, 32000.0, "detected in the open field"),
+    "quanta_per_mm2": ("loguniform", 4000.0, 32000.0, "detected in the open field"),
     "flatten": ("uniform", 0.0, 0.5, "vendor"),
     "sharpen": ("uniform", 0.3, 1.1, "vendor"),
     "sharpen_mm": ("uniform", 0.6, 2.5, "mm, vendor"),

@@ -62,7 +62,7 @@ RANGES = {
     "muscle_fat": (0.0, 0.3),  # streaks of fat in muscle; 0.45 more with palsy
     "bias": (0.10, 0.22),  # SD of the log of the coil's shading
     "noise": (0.012, 0.026),  # SD of the noise in units of fat; outliers have 1.8 times it
-    "motion_px": (1.5, 2.6),  # outliers: amplitude of the movement
+    "motion_px": (1.0, 1.7),  # outliers: amplitude of the movement, at any size
 }
 # What varies normally: mean and standard deviation.
 SPREADS = {

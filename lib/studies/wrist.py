@@ -16,18 +16,16 @@ from lib.checkpoints import save_weights
 from lib.data.augmentation import augmenter
 from lib.data.batches import Batches
 from lib.data.cases import find_cases, negatives
-from lib.data.manifest import fingerprint
 from lib.data.preprocess import finish, prepare_all
 from lib.data.splits import complete_split, split_problems
-from lib.errors import DataError, SettingError
+from lib.errors import DataError
 from lib.files import listing, write_table
 from lib.losses.overlap import binary_cross_entropy, dice_loss
 from lib.losses.weighting import LinearWeighting
 from lib.metrics import confusion, overlap_from_counts
 from lib.models.unet import UNet
 from lib.paths import data_root as resolve
-from lib.profiles import PROFILES, profile_settings
-from lib.training import Fit, fit, mixed_precision, pick_device, report_to, seed_everything
+from lib.training import Fit, fit, mixed_precision, report_to, seed_everything
 
 # alpha weights Dice and beta BCE (eq. 3, which runs beta backwards). The paper prints no values.
 METHODS = {
@@ -43,7 +41,6 @@ BASELINE, ADAPTIVE = "fixed_half", "complementary"
 DATASETS = ("whole", "tight")  # the whole limb, and a crop tight around the labelled box
 FRACTIONS = ("accuracy", "precision", "recall", "f1", "iou", "specificity", "prevalence")
 THRESHOLD = 0.5  # of the probability [A]
-QUICK_MINUTES = {"cpu": 0.95, "cuda": 0.006}  # of one quick training: measured, guessed
 
 
 def weights_at(method: str, epoch: int, epochs: int) -> tuple[float, float]:
@@ -69,60 +66,6 @@ def schedules(epochs: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def trials(
-    profile: str,
-    seed: int,
-    device: str = "cpu",
-    equalisation: str = "histogram",
-    otsu_channel: bool = False,
-    keep_negatives: bool = True,
-) -> list[dict]:
-    """Every training of the study: datasets x methods x seeds, each a plain dict.
-
-    Args:
-        profile: smoke, quick or paper.
-        seed: of the splits, the tight crops and the first training; further ones count up.
-        device: cpu or cuda.
-        equalisation: "histogram" (the paper) or "clahe".
-        otsu_channel: give the multilevel Otsu levels to the network as a second channel.
-        keep_negatives: train and test on images without a box, too; a tight crop needs a box.
-
-    Raises:
-        SettingError: if profile or seed cannot be used.
-    """
-    settings = profile_settings("wrist", profile)
-    if not isinstance(seed, int) or seed < 0:
-        raise SettingError(f"seed: found {seed!r}; expected a whole number from 0. Fix: seed=42.")
-    sizes = {"whole": settings["image_size"], "tight": settings["tight_size"]}
-    shared = {key: settings[key] for key in ("width", "epochs", "batch_size", "learning_rate")}
-    shared |= {"study": "wrist", "fold": 0, "split_seed": seed, "device": device}
-    shared |= {"equalisation": equalisation, "otsu_channel": otsu_channel}
-    return [
-        {**shared, "dataset": dataset, "image_size": sizes[dataset], "method": method, "seed": s}
-        | {"keep_negatives": keep_negatives and dataset == "whole"}
-        for dataset in DATASETS
-        for method in METHODS
-        for s in range(seed, seed + settings["seeds"])
-    ]
-
-
-def is_listed(trial: dict) -> bool:
-    """Whether some profile still asks for this trial; ``lib.trials.clean`` keeps those."""
-    options = ("device", "equalisation", "otsu_channel")
-    chosen = {key: trial[key] for key in options}
-    return any(
-        trial in trials(profile, trial["split_seed"], keep_negatives=keep, **chosen)
-        for profile in PROFILES["wrist"]
-        for keep in (True, False)
-    )
-
-
-def trials_and_fingerprint(profile: str, data_root: str, seed: int, device: str):
-    """What ``lib.trials.plan`` asks of a study: its trials, and what identifies its data."""
-    listed = trials(profile, seed, pick_device(device))
-    return listed, fingerprint(split_cases(data_root, seed))
-
-
 def split_cases(data_root: str, seed: int) -> pd.DataFrame:
     """All cases in train, val or test, by subject; splits that the user gave stay as they are.
 
@@ -137,14 +80,6 @@ def split_cases(data_root: str, seed: int) -> pd.DataFrame:
     if problems := split_problems(cases, negatives(cases), folder, seed):
         raise DataError("\n".join(problems))
     return complete_split(cases, seed=seed)
-
-
-def estimate(trial: dict) -> tuple[float, float]:
-    """Minutes on one core (or one GPU) and megabytes on disk before anything was measured."""
-    pixels = trial["epochs"] / 60 * (trial["image_size"] / 96) ** 2
-    minutes = QUICK_MINUTES[trial["device"]] * pixels * (trial["width"] / 8) ** 1.6
-    megabytes = 124 * (trial["width"] / 64) ** 2 if keeps_weights(trial) else 0.1
-    return minutes, megabytes
 
 
 def keeps_weights(trial: dict) -> bool:
