@@ -100,7 +100,8 @@ def why_run(study: str, notebook: Path, key: dict[str, str]) -> str:
 
 def _records(study: str, key: dict[str, str]) -> list[Path]:
     """Where the figures of a run are recorded: the published and the private ones."""
-    place = paths.FIGURES / paths.figure_place(study, key["profile"])
+    own_data = paths.has_own_data(key["data_root"], study)
+    place = paths.FIGURES / paths.figure_place(study, key["profile"], own_data)
     return [place / "provenance.json", place / "private" / "provenance.json"]
 
 

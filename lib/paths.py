@@ -14,9 +14,11 @@ FIGURES = Path(os.environ.get("OSTEOBOOK_FIGURES", ROOT / "figures"))
 EXECUTED = FIGURES / "executed"
 
 
-def figure_place(study: str, profile: str) -> str:
-    """Where below FIGURES a study's figures go; the smoke profile overwrites no real results."""
-    return f"smoke/{study}" if profile == "smoke" else study
+def figure_place(study: str, profile: str, own_data: bool) -> str:
+    """Where below FIGURES a study's figures go, so that none overwrites those of another kind."""
+    if profile == "smoke":
+        return f"smoke/{study}"
+    return f"{study}/own" if own_data else study
 
 
 PHANTOMS_ONLY = "phantoms"  # as OSTEOBOOK_DATA_ROOT: do not look for the user's own data

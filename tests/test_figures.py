@@ -191,7 +191,7 @@ def test_private_figures_go_where_git_does_not_look(folder):
     assert [path.name for path in folder.iterdir()] == ["private"]
     names = ["faces.csv", "faces.png", "faces.svg", "provenance.json"]
     assert sorted(path.name for path in (folder / "private").iterdir()) == names
-    assert "figures/*/private/" in (paths.ROOT / ".gitignore").read_text().splitlines()
+    assert "figures/**/private/" in (paths.ROOT / ".gitignore").read_text().splitlines()
 
 
 def test_synthetic_data_are_marked_once(folder):
@@ -227,10 +227,19 @@ def test_a_table_without_a_figure_is_recorded_too(folder):
     assert record == {"files": ["scores.csv"], "seed": 1, "synthetic": False}
 
 
+def test_every_kind_of_run_has_its_own_place():
+    places = [
+        paths.figure_place("wrist", "smoke", False),
+        paths.figure_place("wrist", "quick", False),
+        paths.figure_place("wrist", "quick", True),
+    ]
+    assert places == ["smoke/wrist", "wrist", "wrist/own"]
+
+
 def test_the_smoke_profile_overwrites_no_results(folder):
-    figures.save_table(pd.DataFrame(), paths.figure_place("wrist", "quick"), "scores")
+    figures.save_table(pd.DataFrame(), paths.figure_place("wrist", "quick", False), "scores")
     kept = (folder / "scores.csv").stat().st_mtime_ns
-    path = figures.save_table(pd.DataFrame(), paths.figure_place("wrist", "smoke"), "scores")
+    path = figures.save_table(pd.DataFrame(), paths.figure_place("wrist", "smoke", False), "scores")
     assert path.parent == paths.FIGURES / "smoke" / "wrist"
     assert (folder / "scores.csv").stat().st_mtime_ns == kept
 

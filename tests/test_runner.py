@@ -330,7 +330,7 @@ def finished(place):
     notebook = write_notebook(paths.NOTEBOOKS / "02_wrist_linear_weighting.ipynb", "x = 1")
     (place / "data" / "wrist").mkdir()
     (place / "data" / "wrist" / "a.png").write_text("image")
-    record_figure(place, "wrist")
+    record_figure(place, "wrist/own")
     paths.EXECUTED.mkdir()
     for suffix in (".ipynb", ".html"):
         executing.output(notebook, suffix).touch()
@@ -378,14 +378,14 @@ def test_stored_outputs_are_no_change(finished):
     assert reason(finished) == ""
 
 
-@pytest.mark.parametrize("name", ["wrist/curve.png", "executed/02_wrist_linear_weighting.html"])
+@pytest.mark.parametrize("name", ["wrist/own/curve.png", "executed/02_wrist_linear_weighting.html"])
 def test_a_missing_output(finished, place, name):
     (place / "figures" / name).unlink()
     assert reason(finished) == f"missing: {Path(name).name}"
 
 
 def test_private_figures_count_too(finished, place):
-    curve = record_figure(place, "wrist/private")
+    curve = record_figure(place, "wrist/own/private")
     assert reason(finished) == ""
     curve.unlink()
     assert reason(finished) == "missing: curve.png"

@@ -48,7 +48,7 @@ RANGES = {
     "slope_deg": ("normal", 7.5, 2.2, "degrees of the plateau towards the back"),
     "gap_mm": ("uniform", 3.5, 6.0, "mm between condyles and plateau, both cartilages"),
     "patella_gap_mm": ("uniform", 2.8, 5.0, "mm between patella and trochlea"),
-    "insall_salvati": ("normal", 1.04, 0.11, "tendon / patella; normal 0.8-1.2 (Insall 1971)"),
+    "insall_salvati": ("normal", 1.04, 0.11, "tendon / patella; normal 0.8-1.2"),
     "cortex": ("lognormal", -0.05, 0.15, "relative thickness"),
     "density": ("lognormal", -1.7, 0.28, "bone in the trabecular interior, share"),
     "grain": ("uniform", 0.12, 0.3, "relative SD of the trabecular pattern, across a thick bone"),
@@ -57,8 +57,8 @@ RANGES = {
     "muscle": ("lognormal", 0.04, 0.13, "relative thickness of the limb"),
     "fat_mm": ("uniform", 3.0, 11.0, "mm under the skin"),
     "pads": ("lognormal", 0.0, 0.2, "depth of the fat pads"),
-    "tendon_mm": ("uniform", 2.3, 3.3, "half thickness; 4-6 mm on MR"),
-    "tendon_depth_mm": ("uniform", 12.0, 16.0, "half width; 25-32 mm at the patella"),
+    "tendon_mm": ("uniform", 2.3, 3.3, "half thickness"),
+    "tendon_depth_mm": ("uniform", 12.0, 16.0, "half width"),
     # subject: movement and view
     "bent_deg": ("uniform", 78.0, 108.0, "flexion at one end of the sweep"),
     "straight_deg": ("uniform", 3.0, 24.0, "flexion at the other end"),
@@ -67,7 +67,7 @@ RANGES = {
     "tilt_deg": ("normal", 0.0, 3.0, "of the thigh towards the tube"),
     "joint_x_mm": ("normal", -1.0, 9.0, "place of the joint from the image's middle, forwards"),
     "joint_y_mm": ("normal", 16.0, 9.0, "the same, upwards"),
-    "field_mm": ("uniform", 232.0, 300.0, "mm over the image's height"),
+    "field_mm": ("uniform", 232.0, 300.0, "mm over the height; mean chosen for the area shares"),
     # subject: exposure and look
     "kvp": ("uniform", 76.0, 85.0, "kV"),
     "scatter": ("uniform", 0.2, 0.45, "share"),

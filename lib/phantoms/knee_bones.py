@@ -1,10 +1,9 @@
 """Bones of the knee in the sagittal plane: x forwards, y upwards, z to the side, in mm.
 
 The femur's origin is the centre of the posterior condyles, about which the knee flexes; the tibia's
-is the middle of its plateau; the patella's is its own middle. Average adult measures: posterior
-condyle radius 21 mm and extension facet 32 mm (Iwaki et al., J Bone Joint Surg Br 2000;82:1189),
-tibial plateau 75 x 51 mm (Yue et al., J Arthroplasty 2011;26:1003), patella 44 x 45 x 22 mm (Yoo et
-al., Knee Surg Sports Traumatol Arthrosc 2007;15:56).
+is the middle of its plateau; the patella's is its own middle. Sizes are round values typical of an
+adult (posterior condyle radius 21 mm, extension facet 32 mm, plateau 75 x 51 mm, patella 44 x 42 x
+21 mm) and the outlines were drawn by eye: they are not measured from a published atlas.
 """
 
 from typing import NamedTuple

@@ -1,9 +1,10 @@
 """How the knee moves in the sagittal plane: condyles roll, the patella tracks, the tendon holds.
 
-Femur coordinates throughout. Nothing here is fitted to pictures: the tibia is placed so that its
-plateau keeps one cartilage gap from the condyles while the point of contact travels backwards on it
-(femoral rollback; Iwaki et al. 2000, Pinskerova et al. 2004), and the patella so that the tendon
-keeps its length and the bone its gap from the trochlea.
+Femur coordinates throughout. The tibia is placed so that its plateau keeps one cartilage gap from
+the condyles while the point of contact travels backwards on it, and the patella so that the tendon
+keeps its length and the bone its gap from the trochlea. The rollback (one value for both condyles;
+in life mostly the lateral one moves, Freeman and Pinskerova, J Biomech 2005;38:197) and the tilt of
+the patella per degree of flexion are round values, the latter set by eye on drawn sweeps.
 """
 
 from typing import NamedTuple

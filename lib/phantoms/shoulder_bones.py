@@ -1,10 +1,8 @@
 """Bones of the shoulder seen from the armpit: x towards the chest, y forwards, z upwards, in mm.
 
-The origin is the centre of the humeral head, the arm lies along -x. Average adult measures: head
-radius 23-24 mm, head centre behind the shaft's axis (Iannotti et al., J Bone Joint Surg Am
-1992;74:491; Boileau and Walch, J Bone Joint Surg Br 1997;79:857); glenoid 36 x 26 mm (Churchill et
-al., J Shoulder Elbow Surg 2001;10:327); coracoid and acromion after von Schroeder et al., Clin
-Orthop 2001;383:131.
+The origin is the centre of the humeral head, the arm lies along -x. Head radius 24 mm and glenoid
+39 x 29 mm in the average adult after Iannotti et al. (J Bone Joint Surg Am 1992;74:491), rounded
+down a little; the other sizes are round values and the outlines were drawn by eye.
 """
 
 from typing import NamedTuple
