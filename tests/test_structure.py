@@ -23,6 +23,7 @@ ROWS = (
     ("figures", "explore"),
     ("trials",),
     ("studies",),
+    ("validation",),
     ("executing", "runner", "runner_checks"),
 )
 RANK = {part: rank for rank, row in enumerate(ROWS) for part in row}

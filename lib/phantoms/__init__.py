@@ -15,20 +15,21 @@ __all__ = ["SCENES", "Phantom", "Scene", "load_scene"]
 
 
 class Scene(NamedTuple):
-    """Where a scene is, which study it serves and what it shows."""
+    """Where a scene is, which study it serves, what it shows and how many cases make the study."""
 
     module: str
     study: str
     what: str
+    cases: int
 
 
 SCENES = {
-    "shoulder": Scene("lib.phantoms.shoulder", "humerus", "shoulder, axillary radiograph"),
-    "wrist": Scene("lib.phantoms.wrist", "wrist", "wrist and forearm radiographs with fractures"),
-    "knee": Scene("lib.phantoms.knee", "knee", "knee in motion, lateral fluoroscopy"),
-    "hand": Scene("lib.phantoms.hand", "hand", "hand radiograph with bone density"),
-    "ankle_mr": Scene("lib.phantoms.ankle_mr", "pediatric", "child's ankle, MR volume"),
-    "shoulder_mr": Scene("lib.phantoms.shoulder_mr", "pediatric", "child's shoulder, MR volume"),
+    "shoulder": Scene("lib.phantoms.shoulder", "humerus", "shoulder, axillary radiograph", 286),
+    "wrist": Scene("lib.phantoms.wrist", "wrist", "fractures of wrist and forearm", 160),
+    "knee": Scene("lib.phantoms.knee", "knee", "knee in motion, lateral fluoroscopy", 1297),
+    "hand": Scene("lib.phantoms.hand", "hand", "hand radiograph with bone density", 1346),
+    "ankle_mr": Scene("lib.phantoms.ankle_mr", "pediatric", "child's ankle, MR", 17),
+    "shoulder_mr": Scene("lib.phantoms.shoulder_mr", "pediatric", "child's shoulder, MR", 15),
 }
 
 

@@ -14,6 +14,7 @@ import torch
 
 from lib.phantoms.ankle_mr_soft import paint_sinews, paint_soft_tissue
 from lib.phantoms.canvas import Canvas
+from lib.phantoms.chance import stream
 from lib.phantoms.mr import Sequence
 from lib.phantoms.phantom import Phantom
 from lib.phantoms.scan import draw_textures, examination_grid, finished, smooth_warp
@@ -200,7 +201,7 @@ def bones(age: float, foot: Pose) -> Iterator[tuple[Bone, bool]]:
 
 def draw_subject(seed: int, index: int) -> tuple[dict, np.random.Generator]:
     """Who is examined and how the foot lies: plain numbers, and the generator for what follows."""
-    rng = np.random.default_rng(np.random.SeedSequence([seed, SCENE_ID, index]))
+    rng = stream(SCENE_ID, seed, index)
     number = index % EXAMINATIONS
     sick = number < PATHOLOGICAL
     draw = {name: float(rng.uniform(*limits)) for name, limits in RANGES.items()}

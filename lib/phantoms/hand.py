@@ -4,6 +4,7 @@ The T-score sets the cortical index of the second metacarpal and the density and
 trabeculae; subjects differ around these means. Nothing else in the picture depends on it.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from lib.phantoms.artefacts import collimator, ring, side_marker
 from lib.phantoms.body import Bone, Limb, Sheet, materials, project_bones, soft_tissue
+from lib.phantoms.chance import draw_from, stream
 from lib.phantoms.geometry import Frame, Pose, pose
 from lib.phantoms.hand_bones import Build, hand
 from lib.phantoms.phantom import Phantom
@@ -61,6 +63,7 @@ RANGES = {
     "low": ("uniform", 0.03, 0.2, "vendor: share of the image shown black"),
     "ring": ("uniform", 0.0, 1.0, "a ring on the third or fourth finger below 0.15"),
 }
+draw, _rng = partial(draw_from, RANGES), partial(stream, SCENE_ID)
 
 # T-score model. Barnett and Nordin (1960) call a metacarpal index below 0.43 osteoporotic; healthy
 # young adults are near 0.6. Trabecular bone fraction of the distal radius falls from about 0.35 in
@@ -81,21 +84,6 @@ class Subject(NamedTuple):
     t_score: float
     cortical_index: float
     density: float
-
-
-def draw(rng: np.random.Generator, name: str) -> float:
-    """One number of the table of ranges."""
-    law, first, second, _ = RANGES[name]
-    if law == "uniform":
-        return float(rng.uniform(first, second))
-    if law == "loguniform":
-        return float(np.exp(rng.uniform(np.log(first), np.log(second))))
-    value = float(rng.normal(first, second))
-    return float(np.exp(value)) if law == "lognormal" else value
-
-
-def _rng(seed: int, *key: int) -> np.random.Generator:
-    return np.random.default_rng(np.random.SeedSequence([seed, SCENE_ID, *key]))
 
 
 def subject(seed: int, index: int) -> Subject:

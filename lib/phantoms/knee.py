@@ -4,12 +4,14 @@ A case is one frame of a subject's sweep. Anatomy, view and exposure belong to t
 tremor and noise to the frame.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from lib.phantoms.artefacts import clothing, collimator, side_marker
 from lib.phantoms.body import materials, project_bones, soft_tissue
+from lib.phantoms.chance import draw_from, stream
 from lib.phantoms.geometry import Frame, Pose, pose
 from lib.phantoms.inserts import exchange_fat, thickness
 from lib.phantoms.knee_bones import (
@@ -83,6 +85,7 @@ RANGES = {
     "shift_mm": ("normal", 0.0, 0.5, "mm of the thigh, each way"),
     "output": ("lognormal", 0.0, 0.02, "tube output from pulse to pulse"),
 }
+draw, _rng = partial(draw_from, RANGES), partial(stream, SCENE_ID)
 
 
 class Subject(NamedTuple):
@@ -96,19 +99,6 @@ class Subject(NamedTuple):
     build: Build
     flesh: Flesh
     view: dict  # the drawn numbers of movement, view, exposure and look
-
-
-def draw(rng: np.random.Generator, name: str) -> float:
-    """One number of the table of ranges."""
-    law, first, second, _ = RANGES[name]
-    if law == "uniform":
-        return float(rng.uniform(first, second))
-    value = float(rng.normal(first, second))
-    return float(np.exp(value)) if law == "lognormal" else value
-
-
-def _rng(seed: int, *key: int) -> np.random.Generator:
-    return np.random.default_rng(np.random.SeedSequence([seed, SCENE_ID, *key]))
 
 
 def first_case(subject: int) -> int:

@@ -4,6 +4,7 @@ A patient has one to three pictures. Anatomy belongs to the patient; how the arm
 the exposure and the folds of soft tissue to the picture.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from lib.phantoms.artefacts import clothing, collimator, side_marker
 from lib.phantoms.body import Limb, materials, project_bones, soft_tissue
+from lib.phantoms.chance import draw_from, stream
 from lib.phantoms.geometry import Frame, Pose, pose
 from lib.phantoms.inserts import exchange_fat, thickness
 from lib.phantoms.phantom import Phantom
@@ -76,6 +78,7 @@ RANGES = {
     "marker": ("uniform", 0.0, 1.0, "a side marker below 0.8"),
     "clothing": ("uniform", 0.0, 1.0, "folds of cloth below 0.2"),
 }
+draw, _rng = partial(draw_from, RANGES), partial(stream, SCENE_ID)
 
 
 class Subject(NamedTuple):
@@ -88,19 +91,6 @@ class Subject(NamedTuple):
     build: Build
     flesh: float
     fat_mm: float
-
-
-def draw(rng: np.random.Generator, name: str) -> float:
-    """One number of the table of ranges."""
-    law, first, second, _ = RANGES[name]
-    if law == "uniform":
-        return float(rng.uniform(first, second))
-    value = float(rng.normal(first, second))
-    return float(np.exp(value)) if law == "lognormal" else value
-
-
-def _rng(seed: int, *key: int) -> np.random.Generator:
-    return np.random.default_rng(np.random.SeedSequence([seed, SCENE_ID, *key]))
 
 
 def place_of(index: int) -> tuple[int, int]:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from lib.phantoms.canvas import Canvas
+from lib.phantoms.chance import stream
 from lib.phantoms.mr import Sequence
 from lib.phantoms.phantom import Phantom
 from lib.phantoms.scan import draw_textures, examination_grid, finished, smooth_warp
@@ -225,7 +226,7 @@ def bones(age: float, joint: Joint) -> Iterator[tuple[Bone, Pose]]:
 
 def draw_subject(seed: int, index: int) -> tuple[dict, np.random.Generator]:
     """Who is examined and how the arm lies: plain numbers, and the generator for what follows."""
-    rng = np.random.default_rng(np.random.SeedSequence([seed, SCENE_ID, index]))
+    rng = stream(SCENE_ID, seed, index)
     number = index % EXAMINATIONS
     sick, moves = number < PATHOLOGICAL, number in OUTLIERS
     draw = {name: float(rng.uniform(*limits)) for name, limits in RANGES.items()}

@@ -4,6 +4,7 @@ Two cases a subject: even indices are the posteroanterior view, odd ones the lat
 same anatomy and the same fracture, turned by 90 degrees.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import Tensor
 from lib.phantoms import artefacts
 from lib.phantoms.body import Bone, materials, project_bones, soft_tissue
 from lib.phantoms.carve import Carved, crack_zone
+from lib.phantoms.chance import draw_from, stream
 from lib.phantoms.geometry import Frame, Pose, pose
 from lib.phantoms.phantom import Phantom
 from lib.phantoms.texture import smooth_field, trabecular_tile
@@ -81,19 +83,7 @@ RANGES = {
     "marker": ("uniform", 0.0, 1.0, "a side marker below 0.75"),
     "reader_mm": ("uniform", 0.8, 4.0, "mm that the reader leaves around a fracture"),
 }
-
-
-def draw(rng: np.random.Generator, name: str) -> float:
-    """One number of the table of ranges."""
-    law, first, second, _ = RANGES[name]
-    if law == "uniform":
-        return float(rng.uniform(first, second))
-    value = float(rng.normal(first, second))
-    return float(np.exp(value)) if law == "lognormal" else value
-
-
-def _rng(seed: int, purpose: int, number: int) -> np.random.Generator:
-    return np.random.default_rng(np.random.SeedSequence([seed, SCENE_ID, purpose, number]))
+draw, _rng = partial(draw_from, RANGES), partial(stream, SCENE_ID)
 
 
 def subject_fracture(seed: int, subject: int) -> Fracture:
