@@ -85,7 +85,7 @@ def back_edges(part: str, source: str) -> list[str]:
             allowed = False
         if part in {"figures", "ranking", "statistics", "claims", "audits"} and target in LEARNING:
             allowed = False
-        if target == "studies" and part not in {"runner", "executing"}:
+        if target == "studies" and part not in {"runner", "executing", "validation"}:
             allowed = False
         if not allowed:
             problems.append(f"{part} imports {target}")
@@ -123,6 +123,8 @@ def test_imports_go_one_way(file):
         ("trials", "def f():\n    from lib.studies import wrist", []),
         ("studies", "from lib.figures.style import style", []),
         ("runner", "from lib import trials, studies", []),
+        ("validation", "from lib.studies import wrist", []),
+        ("studies", "from lib.validation import variety", ["studies imports validation"]),
         ("phantoms", "from lib.runner import main", ["phantoms imports runner"]),
         ("data", "from ..losses import dice", ["data: relative import"]),
         ("novel", "", ["novel: has no place in ROWS"]),

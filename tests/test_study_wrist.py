@@ -280,7 +280,7 @@ def test_trivial_baselines_score_what_arithmetic_says(results):
 
 def test_differences_from_trivial_baselines_are_paired(results):
     _, _, metrics, _ = results
-    against = wrist_results.against_trivial(metrics, 0)
+    against = wrist_results.against_baselines(metrics, 0)
     pooled = wrist_results.pooled_scores(metrics, 0).set_index(["dataset", "method", "metric"])
     row = against.query("dataset == 'tight' and method == 'literal' and metric == 'iou'").iloc[0]
     ours, trivial = (pooled.loc[("tight", m, "iou"), "mean"] for m in ("literal", "all_positive"))
@@ -288,7 +288,7 @@ def test_differences_from_trivial_baselines_are_paired(results):
     assert row["low"] <= row["difference"] <= row["high"]
     copied = metrics[metrics["method"] != "literal"]
     same = metrics[(metrics["method"] == "all_positive")].assign(method="literal")
-    twins = wrist_results.against_trivial(pd.concat([copied, same]), 0)
+    twins = wrist_results.against_baselines(pd.concat([copied, same]), 0)
     twin = twins.query("method == 'literal' and baseline == 'all_positive'")
     assert (twin[["difference", "low", "high"]] == 0).all(axis=None), "resampled together"
 

@@ -121,30 +121,39 @@ def network(trial: dict) -> UNet:
 
 
 def train(trial: dict, data_root: str, folder: Path) -> None:
-    """One training [A: Adam, last epoch kept] and its evaluation on the test cases."""
+    """One training and its evaluation on the test cases."""
     parts = load(trial, data_root)
     seed_everything(trial["seed"])
     model = network(trial)
+    write_table(learn(trial, model, parts, folder), folder / "history.csv")
+    masks = predict(trial, model, parts["test"]) > THRESHOLD
+    write_table(case_metrics(trial, parts["test"], masks), folder / "metrics.csv")
+    if keeps_weights(trial):
+        save_weights(folder / "weights.safetensors", model)
+
+
+def learn(
+    trial: dict, model: UNet, parts: dict[str, Part], folder: Path | None = None
+) -> pd.DataFrame:
+    """Train ``model`` in place [A: Adam, last epoch kept]; its history, one row an epoch.
+
+    ``folder`` keeps a checkpoint and the number of finished epochs.
+    """
     settings = Fit(
         torch.optim.Adam(model.parameters(), trial["learning_rate"]),
         trial["epochs"],
         trial["seed"],
         trial["device"],
     )
-    history = fit(
+    return fit(
         model,
         batches(trial, parts["train"], augmented=True),
         lambda model, batch, epoch: weighted_loss(trial, model(batch[0]), batch[1], epoch),
         settings,
         lambda model, epoch: validation(trial, model, parts["val"], epoch),
         folder,
-        report_to(folder),
+        report_to(folder) if folder else lambda epochs_done: None,
     )
-    write_table(history, folder / "history.csv")
-    masks = predict(trial, model, parts["test"]) > THRESHOLD
-    write_table(case_metrics(trial, parts["test"], masks), folder / "metrics.csv")
-    if keeps_weights(trial):
-        save_weights(folder / "weights.safetensors", model)
 
 
 def batches(trial: dict, part: Part, augmented: bool) -> Batches:

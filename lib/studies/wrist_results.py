@@ -82,11 +82,12 @@ def pooled_scores(metrics: pd.DataFrame, seed: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def against_trivial(metrics: pd.DataFrame, seed: int) -> pd.DataFrame:
+def against_baselines(metrics: pd.DataFrame, seed: int, baselines=TRIVIAL) -> pd.DataFrame:
     """Pooled F1 and IoU of every method minus those of each prediction that looks at no image.
 
-    Returns one row a dataset, method, baseline and metric: difference, and low and high of its 95 %
-    bootstrap interval over the subjects, which both predictions share.
+    ``baselines``: other methods to subtract instead. Returns one row a dataset, method, baseline
+    and metric: difference, and low and high of its 95 % bootstrap interval over the subjects,
+    which both predictions share.
     """
     rows = []
     for dataset, part in metrics.groupby("dataset", sort=False):
@@ -94,8 +95,8 @@ def against_trivial(metrics: pd.DataFrame, seed: int) -> pd.DataFrame:
         counts = {name: array for name, (array, _) in arrays.items()}
         resampled = {name: resampled_scores(*arrays[name], seed) for name in arrays}
         pooled = {name: scores_of(array.sum(axis=0)).mean(axis=0) for name, array in counts.items()}
-        for method in (name for name in counts if name not in TRIVIAL):
-            for baseline in TRIVIAL:
+        for method in (name for name in counts if name not in baselines):
+            for baseline in baselines:
                 difference = pooled[method] - pooled[baseline]
                 spread = resampled[method] - resampled[baseline]
                 low, high = np.quantile(spread, (0.025, 0.975), axis=0)
