@@ -253,7 +253,7 @@ def test_sheet_has_rows_and_columns():
     assert sheet[17, 20, 0] == 0  # sixth cell is empty
 
 
-def test_picture_of_a_volume_is_its_middle_slice():
+def test_picture_of_a_volume_is_one_of_its_slices():
     volume = np.zeros((5, 20, 30), np.float32)
     volume[2] = 4.0
     mask = np.zeros((5, 20, 30), bool)

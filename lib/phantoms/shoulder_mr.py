@@ -42,7 +42,7 @@ NAME = "shoulder_mr"
 STUDY = "pediatric"
 STRUCTURES = ("humerus", "scapula")
 # The flip angle is not printed; at 10 degrees marrow and muscle are too alike for the calibration.
-SEQUENCE = Sequence(tr_ms=8.4, te_ms=4.2, flip_deg=18.0, water_fat_shift_px=0.4)
+SEQUENCE = Sequence(tr_ms=8.4, te_ms=4.2, flip_deg=15.0, water_fat_shift_px=0.4)
 EXAMINATIONS, PATHOLOGICAL = 15, 7
 OUTLIERS = (5, 8)  # S_P,6 and S_H,2 moved [paper]
 SCENE_ID = 6
