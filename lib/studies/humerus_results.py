@@ -108,7 +108,7 @@ def schemes(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def hardest_case(metrics: pd.DataFrame) -> str:
-    """The image on which the methods differ most, by the SD of their Dice (the paper's figure 2)."""
+    """The image on which the methods differ most, by the SD of their Dice (figure 2)."""
     rows = metrics[(metrics["dataset"] == humerus.SCHEMES[0]) & (metrics["metric"] == "dice")]
     return rows.groupby("case", sort=True)["value"].std().idxmax()
 
@@ -143,11 +143,12 @@ def final_model(trials: list[dict], folders: list[Path], data_root: str) -> tupl
     raise LookupError(f"no trial of {BASE}_ft in the first fold")
 
 
-def runaway(form: str, steps: int = 300, side: int = 64) -> pd.DataFrame:
+def runaway(form: str, steps: int = 240, side: int = 64) -> pd.DataFrame:
     """Why the raw boundary loss has no minimum under uncertainty weighting, live and small.
 
-    A disc is fitted by its logits alone with Dice + boundary. The raw form is negative once the
-    disc is found, so ever larger weights lower the total without end; here without the clamp.
+    One map of logits is fitted with Dice + boundary to two readers' discs of different size, so
+    that no loss can vanish (one that can lets its weight grow as well). The raw form is negative
+    once the disc is found: ever larger weights lower the total without end. Without the clamp.
 
     Args:
         form: "raw" or "shifted".
@@ -155,16 +156,18 @@ def runaway(form: str, steps: int = 300, side: int = 64) -> pd.DataFrame:
     Returns:
         Columns step, form, boundary (value of the loss), s, weight (0.5 exp(-s)), total.
     """
-    rows, columns = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
-    target = ((rows - side / 2) ** 2 + (columns - side / 2) ** 2 < (side / 4) ** 2)[None, None]
-    target, distance = target.float(), torch.from_numpy(signed_distance(target.numpy()))
-    logits = torch.zeros_like(target, requires_grad=True)
+    rows, columns = np.mgrid[:side, :side] - side / 2
+    readers = np.stack([np.hypot(rows, columns) < radius for radius in (side / 4, side / 3)])
+    distance = torch.from_numpy(signed_distance(readers))[:, None]
+    target = torch.from_numpy(readers)[:, None].float()
+    logits = torch.zeros(1, 1, side, side, requires_grad=True)
     weighting = UncertaintyWeighting(2, limit=float("inf"))
     adam = torch.optim.Adam([logits, *weighting.parameters()], lr=0.1)
     found = []
     for step in range(steps):
-        boundary = boundary_loss(logits, target, distance, raw=form == "raw")
-        total = weighting((dice_loss(logits, target), boundary))
+        both = logits.expand_as(target)
+        boundary = boundary_loss(both, target, distance, raw=form == "raw")
+        total = weighting((dice_loss(both, target), boundary))
         adam.zero_grad()
         total.backward()
         adam.step()
