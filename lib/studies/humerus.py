@@ -25,7 +25,7 @@ from lib.errors import SettingError
 from lib.files import listing, replacing, write_table
 from lib.losses.boundary import signed_distance
 from lib.metrics import dice, hausdorff
-from lib.models.mobilenet import IMAGENET_MEAN, IMAGENET_STD
+from lib.models.mobilenet import IMAGENET_MEAN, IMAGENET_SD
 from lib.paths import data_root as resolve
 from lib.studies.humerus_learner import METHODS, Learner, loss_terms, optimizer
 from lib.training import Fit, fit, mixed_precision, report_to, seed_everything
@@ -189,7 +189,7 @@ def batches(trial: dict, images: np.ndarray, masks: np.ndarray, sampling=None) -
 
 def network_input(image: np.ndarray) -> np.ndarray:
     """Grey uint8 H x W -> float32 3 x H x W with ImageNet's mean and SD."""
-    mean, sd = (np.array(v, np.float32)[:, None, None] for v in (IMAGENET_MEAN, IMAGENET_STD))
+    mean, sd = (np.array(v, np.float32)[:, None, None] for v in (IMAGENET_MEAN, IMAGENET_SD))
     return (image / np.float32(255) - mean) / sd
 
 

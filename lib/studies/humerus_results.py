@@ -143,7 +143,7 @@ def final_model(trials: list[dict], folders: list[Path], data_root: str) -> tupl
     raise LookupError(f"no trial of {BASE}_ft in the first fold")
 
 
-def runaway(form: str, steps: int = 240, side: int = 64) -> pd.DataFrame:
+def runaway(form: str, steps: int = 200, side: int = 64) -> pd.DataFrame:
     """Why the raw boundary loss has no minimum under uncertainty weighting, live and small.
 
     One map of logits is fitted with Dice + boundary to two readers' discs of different size, so
