@@ -30,6 +30,19 @@ METHODS = {
     "complementary_from_0.1": MethodStyle("Complementary from 0.1", "#56B4E9", "^"),
     "literal": MethodStyle("Literal equation 3", "#D55E00", "v"),
     "reversed": MethodStyle("Reversed", "#009E73", "P"),
+    # humerus: a hue each loss, darker and with another marker where the boundary loss is added
+    "bce": MethodStyle("BCE", "#56B4E9", "o"),
+    "bce_boundary": MethodStyle("BCE + boundary", "#00507F", "D"),
+    "focal": MethodStyle("Focal", "#E8A5CC", "o"),
+    "focal_boundary": MethodStyle("Focal + boundary", "#A0407A", "D"),
+    "dice": MethodStyle("Dice", "#F2B84B", "o"),
+    "dice_boundary": MethodStyle("Dice + boundary", "#B35900", "D"),
+    "bce_dice_boundary": MethodStyle("BCE + Dice + boundary", "#009E73", "P"),
+    "dice_boundary_ft": MethodStyle("Dice + boundary, fine-tuned", "#D5003C", "*"),
+    "dice_boundary_control": MethodStyle("Fine-tuning, control", "#8C8C00", "X"),
+    "dice_boundary_swapped": MethodStyle("Fine-tuned, rates swapped", "#7A3B2E", "v"),
+    "focal_adaptive": MethodStyle("Focal, adaptive", "#9A8CE0", "o"),
+    "focal_adaptive_boundary": MethodStyle("Focal, adaptive + boundary", "#4B2E9E", "D"),
     "all_positive": MethodStyle("All positive", "#000000", "|"),
     "all_negative": MethodStyle("All negative", "#6E6E6E", "|"),
     "mean_mask": MethodStyle("Mean mask", "#BDBDBD", "X"),
@@ -37,6 +50,8 @@ METHODS = {
 
 LABELS = {
     "f1": "F1",
+    "dice": "Dice",
+    "hd": "Hausdorff distance",
     "iou": "IoU",
     "whole": "Whole image",
     "tight": "Tight crop",
