@@ -1,7 +1,11 @@
 """Phantom studies on disk: whole, verified, repeatable, and usable like a user's own data."""
 
 import json
+import os
 
+import nibabel
+import numpy as np
+import pandas as pd
 import pytest
 
 from lib import paths
@@ -10,8 +14,10 @@ from lib.data.check import check
 from lib.data.manifest import synthetic_note
 from lib.data.synthetic import phantom_root
 from lib.errors import SettingError
+from lib.phantoms import load_scene
 
 SMALL = {"scene": "wrist", "cases": 4, "size": 64, "seed": 3}
+ANKLES = {"scene": "ankle_mr", "cases": 3, "size": (10, 36, 32), "seed": 3}
 
 
 @pytest.fixture
@@ -43,10 +49,11 @@ def test_it_is_generated_once_and_the_same_every_time(phantoms, monkeypatch):
 
 
 @pytest.mark.parametrize("damage", ["cut", "changed", "deleted"])
-def test_only_what_is_damaged_is_made_again(phantoms, damage):
-    root = phantom_root(**SMALL)
+@pytest.mark.parametrize("request_of", [SMALL, ANKLES])
+def test_only_what_is_damaged_is_made_again(phantoms, damage, request_of):
+    root = phantom_root(**request_of)
     before = contents(root)
-    victim, bystander = sorted((root / "wrist" / "images").iterdir())[1:3]
+    victim, bystander = sorted(root.glob("*/images/*"))[:2]
     kept = bystander.stat().st_mtime_ns
     if damage == "deleted":
         victim.unlink()
@@ -54,7 +61,7 @@ def test_only_what_is_damaged_is_made_again(phantoms, damage):
         data = bytearray(victim.read_bytes())
         data[40] ^= 1
         victim.write_bytes(data[:50] if damage == "cut" else data)
-    phantom_root(**SMALL)
+    phantom_root(**request_of)
     assert contents(root) == before
     assert bystander.stat().st_mtime_ns == kept
 
@@ -71,8 +78,11 @@ def test_an_interrupted_generation_continues(phantoms):
 
 
 def test_another_seed_or_size_is_another_folder(phantoms):
-    roots = {phantom_root(**(SMALL | change)) for change in ({}, {"seed": 4}, {"size": 48})}
-    assert len(roots) == 3
+    changes = {}, {"seed": 4}, {"size": 48}, {"size": (48, 40)}
+    roots = [phantom_root(**(SMALL | change)) for change in changes]
+    assert len(set(roots)) == 4
+    assert roots[0].name.startswith("wrist-64px-n4-seed3-")
+    assert roots[3].name.startswith("wrist-48x40px-n4-seed3-")
     manifests = [json.loads((root / "wrist" / "manifest.json").read_text()) for root in roots]
     images = [{k: v for k, v in m["files"].items() if k.startswith("images")} for m in manifests]
     assert all(a != b for a in images for b in images if a is not b)
@@ -81,3 +91,63 @@ def test_another_seed_or_size_is_another_folder(phantoms):
 def test_an_unknown_scene_names_the_known_ones(phantoms):
     with pytest.raises(SettingError, match="shoulder, wrist, knee"):
         phantom_root("elbow", 2, 64, 0)
+
+
+# --- volumes -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scene", ["ankle_mr", "shoulder_mr"])
+def test_volumes_come_back_from_disk(phantoms, scene):
+    root = phantom_root(**(ANKLES | {"scene": scene}))
+    assert root.name.startswith(f"{scene}-10x36x32px-n3-seed3-")
+    for index in range(3):
+        phantom = load_scene(scene).generate(3, index, (10, 36, 32))
+        case = f"{scene}{index:05d}.nii.gz"
+        stored = nibabel.load(root / "pediatric" / "images" / case)
+        values = np.asanyarray(stored.dataobj)
+        assert values.dtype == np.int16
+        assert abs(values - phantom.image).max() <= 0.5 + 1e-3  # its noise has an SD above 10
+        assert phantom.truth["noise"] * 1000 > 10
+        assert sorted(path.name for path in (root / "pediatric" / "masks").iterdir()) == sorted(
+            phantom.masks
+        )
+        for name, mask in phantom.masks.items():
+            file = nibabel.load(root / "pediatric" / "masks" / name / case)
+            assert file.get_data_dtype() == np.uint8
+            assert np.array_equal(np.asanyarray(file.dataobj), mask)
+            assert np.array_equal(file.affine, stored.affine)
+
+
+@pytest.mark.parametrize("scene", ["ankle_mr", "shoulder_mr"])
+def test_volumes_know_where_they_are(phantoms, scene):
+    folder = phantom_root(**(ANKLES | {"scene": scene})) / "pediatric"
+    table = pd.read_csv(folder / "cases.csv")
+    assert list(table["subject"]) == ["A_P,1", "A_P,2", "A_P,3"] or scene == "shoulder_mr"
+    assert table["subject"].is_unique
+    for index, row in table.iterrows():
+        phantom = load_scene(scene).generate(3, index, (10, 36, 32))
+        image = nibabel.load(folder / row["image"])
+        columns = ["slice_spacing_mm", "row_spacing_mm", "column_spacing_mm"]
+        for spacing in (nibabel.affines.voxel_sizes(image.affine), image.header.get_zooms()):
+            assert np.allclose(spacing, phantom.spacing_mm)
+            assert np.allclose(spacing, row[columns].astype(float))
+        assert nibabel.aff2axcodes(image.affine) == tuple(row["orientation"])
+        for affine, code in (image.get_sform(coded=True), image.get_qform(coded=True)):
+            assert np.allclose(affine, phantom.truth["affine"], atol=1e-3)
+            assert code == 1
+        assert image.header.get_xyzt_units()[0] == "mm"
+    for column in table.columns:
+        assert not table[column].astype(str).str.contains(r"[\[{]").any(), column
+
+
+def test_volumes_have_the_same_bytes_for_any_number_of_workers(phantoms, monkeypatch):
+    found = []
+    for workers in (1, 2):
+        monkeypatch.setattr(os, "cpu_count", lambda workers=workers: workers)
+        monkeypatch.setattr(paths, "PHANTOMS", phantoms / str(workers))
+        found.append(contents(phantom_root(**ANKLES)))
+    assert found[0] == found[1]
+    # Neither a time nor a name in the header of gzip, which would differ from run to run.
+    packed = [data for path, data in found[0].items() if path.name.endswith(".nii.gz")]
+    assert len(packed) == 3 * 7
+    assert {data[3:8] for data in packed} == {bytes(5)}

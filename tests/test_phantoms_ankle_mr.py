@@ -7,8 +7,8 @@ import torch
 from scipy import ndimage
 
 from lib.phantoms import ankle_mr
+from lib.phantoms.solids import Pose, moved
 from lib.phantoms.tissue import paint_bone
-from lib.phantoms.volumes import Pose, moved
 
 QUICK = (24, 96, 96)
 FINE = (48, 96, 96)

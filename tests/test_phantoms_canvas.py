@@ -8,8 +8,8 @@ import torch
 from lib.phantoms.canvas import Canvas, centred_grid, noise
 from lib.phantoms.mr import Sequence
 from lib.phantoms.scan import draw_textures, examination_grid
+from lib.phantoms.solids import Pose, ellipsoid
 from lib.phantoms.tissue import Bone, Plate, paint_bone
-from lib.phantoms.volumes import Pose, ellipsoid
 
 ANKLE = Sequence(7.9, 2.8, 10.0)
 

@@ -94,7 +94,7 @@ def test_turned_ellipsoid_matches_marching():
 def long_bone(**changes):
     rows = [(0, 10, 8, 7, 6), (0.5, 5, 4, 4, 5), (1, 9, 9, 8, 6)]
     shape = {"cortex": [(0, 0.6), (0.5, 2), (1, 0.6)], "bow": (2, 1), "caps": (4, 6)} | changes
-    return Tube((-5, -20, 0), (4, 22, 0), rows, **shape)
+    return Tube((-5, -20, 0), shape.pop("end", (4, 22, 0)), rows, **shape)
 
 
 def tube_occupancy(tube, where):
@@ -124,6 +124,15 @@ def test_tube_matches_marching_at_any_roll(roll_deg):
     upright = tube.moved(pose(z_deg=lean))  # axis along y, so a turn about y is a roll
     rolled = upright.moved(pose(y_deg=roll_deg)).moved(pose(z_deg=-20))
     assert_marched(chords(rolled)[0], tube_occupancy(rolled, points()))
+
+
+@pytest.mark.parametrize("roll_deg", [0, 35, 60, 90, 180])
+def test_texture_runs_across_a_tube_whichever_side_is_seen(roll_deg):
+    tube = long_bone(end=(-5, 22, 0)).moved(pose(y_deg=roll_deg))
+    x = torch.linspace(-3, 3, 13)[None] + float(tube.point(0.5)[0])
+    across = tube.section(x, torch.tensor([[1.0]])).across[0]
+    steps = across.diff().abs() / x[0].diff()
+    assert float(steps.min()) > 0.7 and float(steps.max()) < 1.01  # never a stripe
 
 
 def test_tilted_cylinder_is_longer_by_the_cosine():

@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from lib.phantoms import knee
 from lib.phantoms.knee_bones import (
@@ -225,3 +226,51 @@ def test_no_two_frames_are_alike(sample):
     images = np.array([case.image.ravel() for case in sample.values()])
     distance = np.sqrt(((images[:, None] - images) ** 2).mean(-1))
     assert distance[~np.eye(len(images), dtype=bool)].min() > 0.03
+
+
+# --- what else is in the picture -----------------------------------------------------------------
+
+
+def test_round_field_cuts_picture_and_masks_alike():
+    number = next(n for n in range(64) if knee.subject(0, n).view["round"] < 0.4)
+    person, case = knee.subject(0, number), knee.generate(0, knee.first_case(number), 96)
+    rows, columns = np.indices((96, 96)) - 47.5
+    beyond = np.hypot(rows, columns) > person.view["round_radius"] * 96 + 2
+    assert beyond.sum() > 20 and not case.image[beyond].any()
+    assert not any(mask[beyond].any() for mask in case.masks.values())
+
+
+def test_the_other_leg_changes_the_picture_and_no_mask(monkeypatch):
+    number = next(n for n in range(64) if knee.subject(0, n).view["other"] < 0.4)
+    index, person = knee.first_case(number), knee.subject(0, number)
+    both = knee.generate(0, index, 96)
+    alone = person._replace(view=person.view | {"other": 1.0})
+    monkeypatch.setattr(knee, "subject", lambda seed, number: alone)
+    single = knee.generate(0, index, 96)
+    assert all((both.masks[name] == single.masks[name]).all() for name in knee.STRUCTURES)
+    assert np.abs(both.image - single.image).mean() > 0.02
+
+
+def test_noise_is_as_blurred_as_the_detector(person):
+    """Two exposures of a wedge: what differs is noise, and neighbours differ alike."""
+    frame = knee.Frame(200, 200, 0.5)
+    clear = person._replace(view=person.view | {"sharpen": 0.0, "clothing": 1.0, "leads": -1.0})
+
+    def exposed(seed):
+        wedge = torch.linspace(20, 120, 200).expand(200, 200)
+        paths = {"bone": 0 * wedge, "soft": wedge.clone(), "fat": 0 * wedge}
+        return knee._radiograph(np.random.default_rng(seed), frame, clear, paths).numpy()
+
+    noise = (exposed(0) - exposed(1))[20:-20, 20:-20]
+    beside = np.corrcoef(noise[:, 1:].ravel(), noise[:, :-1].ravel())[0, 1]
+    expected = np.exp(-((0.5 / (2 * clear.view["spread_mm"])) ** 2))
+    assert noise.std() > 1e-3 and beside == pytest.approx(expected, abs=0.12)
+
+
+def test_leads_are_thin_wires_that_end_in_the_picture():
+    frame = knee.Frame(240, 240, 1.0)
+    assert not knee.leads(frame, np.random.default_rng(0), 0).any()
+    metal = knee.leads(frame, np.random.default_rng(0), 3).numpy()
+    snaps, _ = cv2.connectedComponents(np.uint8(metal > 1.0))
+    assert snaps - 1 == 3 and metal.max() <= 1.26
+    assert 0.002 < (metal > 0).mean() < 0.06

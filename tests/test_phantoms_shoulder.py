@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from lib.phantoms import shoulder
+from lib.phantoms.body import project_bones, soft_tissue
 from lib.phantoms.geometry import Frame, pose
-from lib.phantoms.shoulder_bones import Posture, head_radius_mm, humerus
+from lib.phantoms.shoulder_bones import Posture, head_radius_mm, humerus, ribs
 
 
 @pytest.fixture(scope="module")
@@ -189,3 +190,23 @@ def test_cortex_of_the_shaft_is_denser_than_its_marrow():
     edge = int(torch.nonzero(column > 0)[0]) + 1
     assert core[edge, 40] == 0 and column[edge] > 0
     assert head_radius_mm(person.build) > float(column.max()) / 2
+
+
+def test_ribs_lie_under_the_skin():
+    """Wherever the field of view may reach, ribs have soft tissue over them."""
+    frame = Frame(160, 160, 2.0, x_mm=80.0)
+    for number in range(6):
+        person = shoulder.subject(0, number)
+        held = Posture(0.0, 0.0, (0.0, 0.0), 0.0)
+        pieces = shoulder._skin(person, held)
+        skin, _ = soft_tissue(frame, pieces, blend_mm=30, fat_mm=person.fat_mm)
+        masks = project_bones(
+            frame, ribs(person.build), torch.zeros(8, 8), np.random.default_rng(0)
+        ).masks
+        assert masks["ribs"].sum() > 500 and (skin[masks["ribs"]] > 5).all()
+
+
+def test_nothing_is_outlined_behind_the_shutter(sample):
+    for case in sample.values():
+        lit = cv2.dilate(np.float32(case.image > 0), np.ones((5, 5))) > 0
+        assert not any((mask & ~lit).any() for mask in case.masks.values())

@@ -7,7 +7,7 @@ import torch
 from scipy import ndimage
 
 from lib.phantoms import shoulder_mr
-from lib.phantoms.volumes import Points
+from lib.phantoms.solids import Points
 
 QUICK = (28, 96, 96)
 FINE = (60, 96, 96)

@@ -171,6 +171,16 @@ def test_fractures_lie_on_the_broken_bones(cases):
             assert shared > 0.5
 
 
+def test_nothing_is_outlined_behind_the_collimator(monkeypatch):
+    monkeypatch.setitem(wrist.RANGES, "margin", ("uniform", 0.06, 0.07, ""))
+    monkeypatch.setitem(wrist.RANGES, "veil", ("uniform", 0.1, 0.1, ""))
+    case = wrist.generate(5, 2, 128)
+    shutter = case.image < 0.04  # half open, the darkest pixel is at 0.05
+    assert 0.2 < shutter.mean() < 0.35
+    assert case.masks["radius"].any()
+    assert not any((mask & shutter).any() for mask in case.masks.values())
+
+
 def test_yolo_boxes_are_the_boxes_as_fractions(cases):
     case = next(case for case in cases if len(case.truth["boxes"]) == 2)
     for found, (left, top, right, bottom) in zip(
@@ -203,8 +213,13 @@ def test_the_same_case_has_the_same_bytes_and_no_two_are_alike(cases):
     assert np.abs(wrist.generate(6, 7, 128).image - cases[7].image).mean() > 0.03
 
 
-def test_the_field_of_view_does_not_depend_on_the_size():
+def test_a_case_looks_the_same_at_any_size():
     small, large = (wrist.generate(1, 4, size) for size in (64, 256))
     assert small.spacing_mm[0] * 64 == pytest.approx(large.spacing_mm[0] * 256)
     coarse = torch.as_tensor(large.masks["radius"]).reshape(64, 4, 64, 4).float().mean((1, 3))
     assert ((coarse >= 0.5).numpy() != small.masks["radius"]).mean() < 0.01
+    coarse = large.image.reshape(64, 4, 64, 4).mean((1, 3))
+    assert np.abs(coarse - small.image).mean() < 0.03
+    assert np.array(large.truth["boxes"]) / 4 == pytest.approx(
+        np.array(small.truth["boxes"]), abs=1
+    )

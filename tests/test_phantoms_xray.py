@@ -14,6 +14,7 @@ from lib.phantoms.xray import (
     Spectrum,
     attenuation,
     blur,
+    capture,
     detect,
     develop,
     expose,
@@ -146,6 +147,16 @@ def test_blur_leaves_a_flat_field():
         assert blur(flat, sigma).numpy() == pytest.approx(0.3, rel=1e-4)
 
 
+def test_exposing_is_capturing_what_is_transmitted():
+    paths, exposure = {"soft": torch.linspace(0, 40, 50).expand(60, 50)}, Exposure(kvp=60)
+    primary = transmission(paths, spectrum(60, exposure.filter_mm))
+    whole, parts = (
+        take(start, 0.4, exposure, np.random.default_rng(3))
+        for take, start in ((expose, paths), (capture, primary))
+    )
+    assert torch.equal(whole, parts)
+
+
 def test_same_seed_same_picture():
     paths = {"soft": torch.rand(60, 50, generator=torch.Generator().manual_seed(0)) * 30}
     one, two, other = (expose(paths, 0.4, Exposure(), np.random.default_rng(s)) for s in (3, 3, 4))
@@ -187,6 +198,8 @@ def test_halving_averages_and_masks_need_half():
     assert shrink(image).tolist() == [[0.75, 1.0]]
     mask = torch.tensor([[1, 0, 1, 0], [1, 0, 0, 0]], dtype=torch.bool)
     assert shrink(mask).tolist() == [[True, False]]
+    uneven = torch.rand(7, 9, generator=torch.Generator().manual_seed(0)) > 0.5
+    assert torch.equal(shrink(uneven), shrink(uneven.float()) >= 0.5)
 
 
 def test_eight_bits_have_256_levels():

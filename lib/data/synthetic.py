@@ -3,29 +3,29 @@
 import json
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pandas as pd
 
 from lib import paths
 from lib.code import closure_digests
+from lib.data import phantom_files
 from lib.data.manifest import SYNTHETIC_MARK
 from lib.files import digest, explained, locked, replacing
-from lib.phantoms import SCENES, Phantom, load_scene
+from lib.phantoms import SCENES, load_scene
 from lib.workers import run_in_processes
 
 MANIFEST = "manifest.json"
 NOTE = "Synthetic: {what}, simulated. Nothing about patients can be concluded from it.\n"
-CHUNK = 10  # cases a job
+CHUNK = 2  # cases a job; few, because a volume takes seconds
 
 
-def phantom_root(scene: str, cases: int, size: int, seed: int) -> Path:
+def phantom_root(scene: str, cases: int, size: int | tuple[int, ...], seed: int) -> Path:
     """Data root that holds ``cases`` phantoms of a scene, generated where missing or damaged.
 
     Args:
         scene: name in ``lib.phantoms.SCENES``; its study names the folder inside the root.
         cases: number of cases.
-        size: pixels of a side.
+        size: what the scene's ``generate`` takes: pixels of a side, (rows, columns), or of a volume
+            (slices, rows, columns).
         seed: the same seed gives the same bytes.
 
     Raises:
@@ -33,9 +33,12 @@ def phantom_root(scene: str, cases: int, size: int, seed: int) -> Path:
         OsteoBookError: if the folder cannot be written.
     """
     load_scene(scene)
-    request = {"scene": scene, "cases": cases, "size": size, "seed": seed}
-    request["code"] = digest(json.dumps(closure_digests(SCENES[scene].module)))
-    root = paths.PHANTOMS / f"{scene}-{size}px-n{cases}-seed{seed}-{request['code'][:8]}"
+    counts = (size,) if isinstance(size, int) else tuple(size)
+    request = {"scene": scene, "cases": cases, "size": counts, "seed": seed}
+    code = closure_digests(SCENES[scene].module) | closure_digests(phantom_files.__name__)
+    request["code"] = digest(json.dumps(code))
+    pixels = "x".join(map(str, counts))
+    root = paths.PHANTOMS / f"{scene}-{pixels}px-n{cases}-seed{seed}-{request['code'][:8]}"
     folder = root / SCENES[scene].study
     with explained(folder), locked(folder):
         todo = _missing_or_damaged(folder, cases)
@@ -76,35 +79,19 @@ def _generate(folder: Path, request: dict, indices: list[int]) -> None:
 
 def write_cases(folder: Path, request: dict, indices: list[int]) -> None:
     """Generate some cases; of each, write the pictures, the labels and at last the record."""
-    scene = load_scene(request["scene"])
+    scene, counts = load_scene(request["scene"]), request["size"]
     for index in indices:
-        phantom = scene.generate(request["seed"], index, request["size"])
+        phantom = scene.generate(request["seed"], index, counts if len(counts) > 1 else counts[0])
         boxes = scene.yolo_boxes(phantom) if hasattr(scene, "yolo_boxes") else None
-        _write_case(folder, index, f"{request['scene']}{index:05d}", phantom, boxes)
-
-
-def _write_case(folder: Path, index: int, name: str, phantom: Phantom, boxes) -> None:
-    """Image and one mask a structure as 8-bit PNG, boxes as YOLO lines, truth in the record."""
-    files = {f"images/{name}.png": _png(np.rint(phantom.image * 255))}
-    for structure, mask in phantom.masks.items():
-        files[f"masks/{structure}/{name}.png"] = _png(mask * 255)
-    row = {"case": name, "image": f"images/{name}.png", "mask": "", "labels": ""}
-    if boxes is not None:
-        row["labels"] = f"labels/{name}.txt"
-        lines = [f"{int(box[0])} " + " ".join(f"{x:.6f}" for x in box[1:]) for box in boxes]
-        files[row["labels"]] = "".join(line + "\n" for line in lines).encode()
-    row |= {k: v for k, v in phantom.truth.items() if isinstance(v, str | int | float)}
-    row["spacing_mm"] = phantom.spacing_mm[0]
-    for file, content in files.items():
-        with replacing(folder / file) as temporary:
-            temporary.write_bytes(content)
-    digests = {file: digest(content) for file, content in files.items()}
-    with replacing(_record(folder, index)) as temporary:
-        temporary.write_text(json.dumps({"row": row, "files": digests}))
-
-
-def _png(picture: np.ndarray) -> bytes:
-    return cv2.imencode(".png", picture.astype(np.uint8))[1].tobytes()
+        case = f"{request['scene']}{index:05d}"
+        files = phantom_files.files_of(phantom, case, boxes)
+        for name, content in files.items():
+            with replacing(folder / name) as temporary:
+                temporary.write_bytes(content)
+        row = phantom_files.table_row(phantom, case, files)
+        digests = {name: digest(content) for name, content in files.items()}
+        with replacing(_record(folder, index)) as temporary:
+            temporary.write_text(json.dumps({"row": row, "files": digests}))
 
 
 def _write_index(folder: Path, request: dict) -> None:

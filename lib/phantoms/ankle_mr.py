@@ -17,9 +17,8 @@ from lib.phantoms.canvas import Canvas
 from lib.phantoms.chance import stream
 from lib.phantoms.mr import Sequence
 from lib.phantoms.phantom import Phantom
-from lib.phantoms.scan import draw_textures, examination_grid, finished, smooth_warp
-from lib.phantoms.tissue import Bone, Plate, paint_bone, ramp
-from lib.phantoms.volumes import (
+from lib.phantoms.scan import draw_textures, examination_grid, examined, finished, smooth_warp
+from lib.phantoms.solids import (
     Pose,
     Shape,
     common,
@@ -34,6 +33,7 @@ from lib.phantoms.volumes import (
     turned,
     union,
 )
+from lib.phantoms.tissue import Bone, Plate, paint_bone, ramp
 
 NAME = "ankle_mr"
 STUDY = "pediatric"
@@ -251,21 +251,16 @@ def generate(
     subject, rng = draw_subject(seed, index)
     leg, foot = place(subject, rng)
     grid = examination_grid(EXTENT_MM, subject["slice_mm"], size, "RIP", (0, 0, 0))
-    textures = draw_textures(grid, (1.5, 9, 2), rng, device)
+    textures = draw_textures(grid, (1.5, 9, 2), stream(SCENE_ID, seed, index, 1), device)
     canvas = Canvas(grid, SEQUENCE, smooth_warp(grid, 30, subject["warp_mm"], rng), device)
     paint_soft_tissue(canvas, leg, foot, subject, textures)
     canvas.split(2)
     paint_sinews(canvas, leg, foot, rng)
-    masks = {}
+    parts = {}
     for bone, of_foot in bones(subject["age_years"], foot):
-        parts = paint_bone(canvas, bone, leg.after(foot) if of_foot else leg, textures)
+        painted = paint_bone(canvas, bone, leg.after(foot) if of_foot else leg, textures)
         if bone.name in STRUCTURES:
-            masks[bone.name] = parts["bone"]
-            masks[f"{bone.name}_cartilage"] = parts["cartilage"]
-    order = [*STRUCTURES, *(f"{name}_cartilage" for name in STRUCTURES)]
+            parts[bone.name] = painted
     image = finished(canvas, rng, subject["noise"], subject["bias"], motion_px=0.0)
-    truth = {name: subject[name] for name in TOLD} | {
-        "affine": grid.affine.tolist(),
-        "orientation": "RIP",
-    }
-    return Phantom(image, {n: masks[n].cpu().numpy() for n in order}, grid.spacing_mm, truth)
+    truth = {name: subject[name] for name in TOLD} | {"orientation": "RIP"}
+    return examined(image, {name: parts[name] for name in STRUCTURES}, grid, truth)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from lib.phantoms.canvas import Canvas
+from lib.phantoms.solids import Pose, Shape, ellipsoid, grown, loft, moved, rod, tube, union
 from lib.phantoms.tissue import (
     Textures,
     paint_all,
@@ -10,7 +11,6 @@ from lib.phantoms.tissue import (
     paint_muscle,
     paint_skin_and_fat,
 )
-from lib.phantoms.volumes import Pose, Shape, ellipsoid, grown, loft, moved, rod, tube, union
 
 # fmt: off
 
@@ -79,8 +79,8 @@ def tendons(foot: Pose) -> dict[str, list[Shape]]:
     f = foot.world
     return {
         "achilles": tube(
-            [(0, -56, 220), (0, -52, 100), f((0, -57, -14)), f((0, -60, -36))],
-            (2.6, 2.8, 2.7, 3.0), stretch=(2.6, 1, 1), pieces=9),
+            [(0, -56, 220), (0, -52, 100), f((0, -59, -24)), f((0, -60, -38))],
+            (2.6, 2.8, 2.7, 3.0), stretch=(2.6, 1, 1), pieces=12),
         "tibialis anterior": tube(
             [(-2, 27, 90), (-6, 27, 45), f((-12, 31, 18)), f((-22, 58, 6))], (2.4, 2.4, 2.6, 2),
             stretch=(1.4, 1, 1), pieces=8),
@@ -162,7 +162,10 @@ def paint_soft_tissue(
     outer = [moved(surface, leg) for surface in surfaces]
     inner = [moved(grown(s, -by), leg) for s, by in zip(surfaces, (fat, fat + 3), strict=True)]
     within = union(*inner, blend=10)
-    paint_skin_and_fat(canvas, union(*outer, blend=18), textures)
+    # Where the foot points down, the skin spans the hollow above the heel with the tendon in it.
+    over_achilles = rod((0, -53, 70), foot.world((0, -57, -26)), 6.5, stretch=(1.6, 1, 1))
+    envelope = union(*outer, moved(over_achilles, leg), blend=18)
+    paint_skin_and_fat(canvas, envelope, textures)
     paint_loose(canvas, within, textures, share=0.2)
     for muscle in leg_muscles().values():
         paint_muscle(canvas, moved(muscle, leg), within, textures, subject["muscle_fat"])

@@ -59,6 +59,25 @@ def cable(frame: Frame, points_mm: np.ndarray, diameter_mm=1.0) -> Tensor:
     return torch.as_tensor(drawn / np.float32(255) * diameter_mm, device=frame.device)
 
 
+def leads(frame: Frame, rng: np.random.Generator, count: int) -> Tensor:
+    """Millimetres of metal of electrode wires that come in from the rim, H x W.
+
+    Each ends at a snap of 5 mm within the image.
+    """
+    total = torch.zeros(frame.height, frame.width, device=frame.device)
+    reach = frame.pixel_mm * max(frame.height, frame.width) / 2
+    share = np.linspace(0, 1, 5)[:, None]
+    for _ in range(count):
+        angle = rng.uniform(0, 2 * np.pi)
+        start = 1.5 * reach * np.array([np.cos(angle), np.sin(angle)])
+        end = rng.uniform(-0.75, 0.75, 2) * reach
+        slack = 0.16 * reach * rng.standard_normal((5, 2)) * np.sin(np.pi * share)
+        wire = cable(frame, start + share * (end - start) + slack, rng.uniform(0.8, 1.4))
+        snap = cable(frame, np.stack([end, end + rng.uniform(-1, 1, 2)]), 5.0)
+        total = torch.maximum(total, torch.maximum(0.3 * wire, 0.25 * snap))
+    return total
+
+
 def clothing(frame: Frame, rng: np.random.Generator, folds=3, thickness_mm=1.5) -> Tensor:
     """Millimetres of fabric (as soft tissue): a few soft-edged folds across the image."""
     whole = frame.whole()
@@ -74,6 +93,13 @@ def clothing(frame: Frame, rng: np.random.Generator, folds=3, thickness_mm=1.5) 
         side = across + 5 * torch.sin(along + float(phase))
         total += float(height) * torch.sigmoid(side / float(edge))
     return total
+
+
+def round_field(frame: Frame, radius: float) -> Tensor:
+    """Open share of an image intensifier's round field, H x W; radius as a share of the height."""
+    whole = frame.whole()
+    reach = torch.hypot(whole.x - float(frame.x_mm), whole.y - float(frame.y_mm))
+    return ((radius * frame.height * frame.pixel_mm - reach) / 0.6 + 0.5).clamp(0, 1)
 
 
 def collimator(frame: Frame, margins: tuple[float, float, float, float], turn_deg=0.0) -> Tensor:

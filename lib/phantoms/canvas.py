@@ -8,11 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy import ndimage
 from torch import Tensor
 
 from lib.phantoms.mr import TISSUES, Sequence, combined, water_and_fat
-from lib.phantoms.volumes import Points, Shape
+from lib.phantoms.solids import Points, Shape
 
 DIRECTION = {"R": (0, 1), "L": (0, -1), "A": (1, 1), "P": (1, -1), "S": (2, 1), "I": (2, -1)}
 FINE_MM = 0.9  # pixels below which soft tissue is computed at every second one
@@ -47,23 +46,51 @@ def centred_grid(shape, spacing_mm, orientation: str, centre=(0, 0, 0)) -> Grid:
 
 
 def noise(grid: Grid, cell_mm: float | tuple, rng: np.random.Generator, smooth=False) -> Tensor:
-    """Random field of about unit variance, the same in millimetres at every resolution.
+    """Random field of unit variance, the same in millimetres at every resolution.
+
+    Cells below the size of a voxel become voxels with the variance of their mean.
 
     Args:
         cell_mm: size of its cells, one number or one per voxel axis.
         smooth: cubic instead of linear between the cells, for what bends a surface.
     """
-    extent = np.multiply(grid.shape, grid.spacing_mm)
-    cells = np.maximum(np.ceil(np.round(extent / cell_mm, 4)).astype(int) + 1, 2)
-    lattice = rng.standard_normal(cells, dtype=np.float32)
-    if smooth:
-        lattice = ndimage.zoom(lattice, 4, order=3, mode="nearest")
-        lattice /= lattice.std()
-    else:
-        lattice /= (2 / 3) ** 1.5  # what linear interpolation leaves of the deviation
-    return torch.nn.functional.interpolate(
-        torch.from_numpy(lattice)[None, None], size=grid.shape, mode="trilinear"
-    )[0, 0]
+    spacing = np.array(grid.spacing_mm)
+    asked_mm, cell_mm = cell_mm, np.maximum(cell_mm, spacing)
+    left = float(np.sqrt(np.prod(asked_mm / cell_mm)))
+    counts = np.multiply(grid.shape, spacing) / cell_mm
+    field = torch.from_numpy(
+        rng.standard_normal(np.floor(counts + 1e-4).astype(int) + 4, dtype=np.float32)
+    )
+    for axis in (2, 1, 0):  # the volume is large only while whole slices are mixed
+        at = (np.arange(grid.shape[axis]) + 0.5) * spacing[axis] / cell_mm[axis]
+        first = np.floor(at).astype(int)  # with one knot before it, and two after it
+        weights = np.stack(_between_knots(at - first, smooth))
+        weights /= np.linalg.norm(weights, axis=0)  # keeps the variance
+        field = _mixed(field, axis, first, torch.from_numpy(weights).float())
+    return field * left if left < 1 else field
+
+
+def _mixed(field: Tensor, axis: int, first: np.ndarray, weights: Tensor) -> Tensor:
+    """Weighted sum of neighbours along an axis, the first of them given by its index."""
+    mixed = None
+    for knot, weight in enumerate(weights):
+        if weight.any():
+            part = field.index_select(axis, torch.from_numpy(first + knot))
+            part *= weight.view([-1 if i == axis else 1 for i in range(3)])
+            mixed = part if mixed is None else mixed.add_(part)
+    return mixed
+
+
+def _between_knots(t: np.ndarray, smooth: bool) -> tuple[np.ndarray, ...]:
+    """Weights of four knots at a share t from the second to the third: linear, or Catmull-Rom."""
+    if not smooth:
+        return 0 * t, 1 - t, t, 0 * t
+    return (
+        (-(t**3) + 2 * t**2 - t) / 2,
+        (3 * t**3 - 5 * t**2 + 2) / 2,
+        (-3 * t**3 + 4 * t**2 + t) / 2,
+        (t**3 - t**2) / 2,
+    )
 
 
 class Patch(NamedTuple):

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from lib.phantoms.geometry import FAR, Ellipsoid, Frame, Pose, Section, Union, chord
-from lib.phantoms.tube import Tube
 
 FAR_MM = 3.0  # beyond the highest waves, where only the side of a crack matters
 NEAR_MM = 28.0  # from a crack's middle to its rim at most
@@ -151,7 +150,7 @@ class Carved:
             line = _line(crack, side, outer, x, y)
             outer, core = _below(line, outer), _below(line, core)
         outer, core = self._hollowed(outer, core, x, y)
-        return base._replace(outer=outer, core=core, across=_across(self.solid, base, x, y))
+        return base._replace(outer=outer, core=core)
 
     def _hollowed(self, outer: Ends, core: Ends, x: Tensor, y: Tensor) -> list[Ends]:
         """Stretches as long as what ``cut`` leaves, which is all that a chord needs."""
@@ -239,14 +238,6 @@ def _both(piece, cortex: float, x: Tensor, y: Tensor, cut: bool) -> tuple[Ends, 
     section = replace(piece, radii=grown, cortex=cortex).section(x, y)
     outer, core = ((low[0], high[0]) for low, high in (section.outer, section.core))
     return (core, outer) if cut else (outer, core)
-
-
-def _across(solid, base: Section, x: Tensor, y: Tensor) -> Tensor:
-    """Distance from a tube's axis in the view, so that texture varies whichever side is seen."""
-    if not isinstance(solid, Tube):
-        return base.across
-    ex, ey = (float(v) for v in solid.axis[:2] / np.hypot(*solid.axis[:2]))
-    return (x - float(solid.start[0])) * ey - (y - float(solid.start[1])) * ex
 
 
 def _common(a: Ends, b: Ends) -> Ends:

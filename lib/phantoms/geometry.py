@@ -11,6 +11,7 @@ sheared, not foreshortened along z. Untilted solids and ellipsoids in any pose a
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -120,8 +121,7 @@ def chord(stretch: tuple[Tensor, Tensor]) -> Tensor:
     low, high = stretch
     if len(low) == 1:
         return high[0] - low[0]
-    low, order = low.sort(dim=0)
-    high = high.gather(0, order)
+    low, high = _by_start(low, high)
     length, reach = high[0] - low[0], high[0]
     for start, end in zip(low[1:], high[1:], strict=True):
         length = length + (end - torch.maximum(start, reach)).clamp(min=0)
@@ -129,11 +129,30 @@ def chord(stretch: tuple[Tensor, Tensor]) -> Tensor:
     return length
 
 
+def _by_start(low: Tensor, high: Tensor) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
+    """Stretches in the order of their starts; swapping two is three times as fast as sorting."""
+    if len(low) > 2:
+        low, order = low.sort(dim=0)
+        return low, high.gather(0, order)
+    late = low[1] < low[0]
+    return tuple([torch.where(late, e[1 - i], e[i]) for i in range(2)] for e in (low, high))
+
+
 def curve_table(knots: Sequence[Sequence[float]], samples: int = 256) -> np.ndarray:
-    """Monotone cubic (no overshoot) through knots (t, values...), sampled on t = 0..1."""
-    knots = np.asarray(knots, float)
-    t = np.clip(np.linspace(0, 1, samples), knots[0, 0], knots[-1, 0])
-    return PchipInterpolator(knots[:, 0], knots[:, 1:])(t)
+    """Monotone cubic (no overshoot) through knots (t, values...), sampled on t = 0..1; read-only.
+
+    Kept, because views and frames of one subject, and fragments of one bone, share their curves.
+    """
+    return _curve_table(tuple(tuple(map(float, knot)) for knot in knots), samples)
+
+
+@lru_cache(maxsize=256)
+def _curve_table(knots: tuple[tuple[float, ...], ...], samples: int) -> np.ndarray:
+    table = np.array(knots)
+    t = np.clip(np.linspace(0, 1, samples), table[0, 0], table[-1, 0])
+    values = PchipInterpolator(table[:, 0], table[:, 1:])(t)
+    values.setflags(write=False)
+    return values
 
 
 def stretch(middle: Tensor, half: Tensor) -> tuple[Tensor, Tensor]:

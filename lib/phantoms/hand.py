@@ -11,12 +11,13 @@ import numpy as np
 from scipy.stats import norm
 from torch import Tensor
 
-from lib.phantoms.artefacts import collimator, ring, side_marker
+from lib.phantoms.artefacts import collimator, side_marker
 from lib.phantoms.body import Bone, Limb, Sheet, materials, project_bones, soft_tissue
 from lib.phantoms.chance import draw_from, stream
 from lib.phantoms.geometry import Frame, Pose, pose
 from lib.phantoms.hand_bones import Build, hand
-from lib.phantoms.phantom import Phantom
+from lib.phantoms.hand_worn import Worn, put_on, worn_things
+from lib.phantoms.phantom import Phantom, upside_down
 from lib.phantoms.texture import smooth_field, trabecular_tile
 from lib.phantoms.tube import Tube
 from lib.phantoms.xray import Exposure, Look, develop, expose, shrink, to_eight_bits
@@ -27,7 +28,9 @@ LABELLED, UNLABELLED = 192, 1154
 SIZE = (1400, 900)
 SCENE_ID = 4
 FOREARM_MM = 35.0  # shown at least
+CORE_MM = 16.0  # at least, from the heads of metacarpals and forearm to the image's sides
 OSTEOPOROSIS = -2.5  # T-score below this
+UPSIDE_DOWN = 0.2  # share of the pictures
 
 # name -> (law, first, second, unit and why); uniform, loguniform: from, to; normal: mean, SD;
 # lognormal: mean and SD of the logarithm
@@ -35,33 +38,41 @@ RANGES = {
     # subject
     "size": ("normal", 1.0, 0.04, "of the average hand of the sex"),
     "breadth": ("lognormal", 0.0, 0.05, "of bones relative to their length"),
-    "flesh": ("lognormal", 0.0, 0.07, "of soft tissue"),
+    "flesh": ("lognormal", 0.0, 0.10, "of soft tissue"),
     "gap_mm": ("uniform", 1.2, 2.4, "mm of joint cartilage seen as a gap, fingers"),
     "index_noise": ("normal", 0.0, 0.045, "cortical index at one T-score"),
     "density_noise": ("normal", 0.0, 0.20, "log trabecular density at one T-score"),
     # pose
-    "turn_deg": ("normal", 0.0, 14.0, "degrees in the image plane"),
-    "oblique_deg": ("normal", 0.0, 11.0, "degrees of pronation"),
-    "spread": ("uniform", 0.1, 2.4, "1 is a relaxed fan"),
-    "thumb_deg": ("uniform", -20.0, 10.0, "degrees of abduction from rest"),
-    "deviation_deg": ("normal", 0.0, 9.0, "degrees of the forearm, positive towards the ulna"),
-    "bend_deg": ("normal", 0.0, 3.0, "degrees at each finger joint, in the plane"),
-    "curl_deg": ("normal", 4.0, 7.0, "degrees at each finger joint, towards the palm"),
+    "turn_deg": ("normal", 0.0, 20.0, "degrees in the image plane, at most 40"),
+    "oblique_deg": ("normal", 0.0, 15.0, "degrees of pronation, at most 35; stiff or in pain"),
+    "rise_deg": ("normal", 0.0, 4.0, "degrees of the fingers off the detector"),
+    "spread": ("uniform", -0.4, 2.4, "1 is a relaxed fan; fingers touch or cross below 0.2"),
+    "thumb_deg": ("uniform", -20.0, 14.0, "degrees of abduction from rest"),
+    "deviation_deg": ("normal", 0.0, 10.0, "degrees of the forearm, positive towards the ulna"),
+    "bend_deg": ("normal", 0.0, 4.0, "degrees at each finger joint, in the plane"),
+    "curl_deg": ("normal", 4.0, 8.0, "degrees at each finger joint, towards the palm"),
     # field of view and exposure
-    "aside_mm": ("normal", 0.0, 12.0, "mm of the hand from the image's middle"),
-    "above_mm": ("uniform", 4.0, 50.0, "mm free above the longest finger"),
-    "field_mm": ("uniform", 235.0, 330.0, "mm over the image's height"),
-    "kvp": ("uniform", 46.0, 66.0, "kV, extremity technique"),
-    "scatter": ("uniform", 0.06, 0.35, "share, no grid"),
-    "blur_mm": ("uniform", 0.08, 0.16, "mm, detector and focal spot"),
-    "quanta_per_mm2": ("loguniform", 4000.0, 32000.0, "detected in the open field"),
+    "aside_mm": ("normal", 0.0, 15.0, "mm of the hand from the image's middle"),
+    "above_mm": ("uniform", -25.0, 50.0, "mm free above the longest finger; below 0 it is cut"),
+    "field_mm": ("uniform", 195.0, 345.0, "mm over the image's height; plates are 300 and 430"),
+    "orientation": ("uniform", 0.0, 1.0, "stored fingers down below UPSIDE_DOWN"),
+    "margin": ("uniform", -0.04, 0.05, "of the field, hidden by each collimator blade"),
+    "kvp": ("uniform", 48.0, 76.0, "kV, extremity technique; higher is a common fault"),
+    "scatter": ("uniform", 0.10, 0.55, "share, no grid; swelling and dressings add to it"),
+    "blur_mm": ("uniform", 0.12, 0.32, "mm, detector and focal spot; imaging plates blur more"),
+    "quanta_per_mm2": ("lognormal", 9.3, 1.0, "detected in the open field; 11 000 in the middle"),
     "flatten": ("uniform", 0.0, 0.5, "vendor"),
-    "sharpen": ("uniform", 0.3, 1.1, "vendor"),
+    "sharpen": ("uniform", 0.0, 0.7, "vendor"),
     "sharpen_mm": ("uniform", 0.6, 2.5, "mm, vendor"),
     "high": ("uniform", 0.97, 0.9995, "vendor: share of the hand shown below white"),
-    "gamma": ("uniform", 0.55, 1.2, "vendor"),
-    "low": ("uniform", 0.03, 0.2, "vendor: share of the image shown black"),
-    "ring": ("uniform", 0.0, 1.0, "a ring on the third or fourth finger below 0.15"),
+    "gamma": ("uniform", 0.6, 1.3, "vendor"),
+    "low": ("uniform", 0.01, 0.2, "vendor: share of the image shown black"),
+    "veil": ("uniform", 0.0, 0.06, "grey level of the blackest exposed pixel"),
+    # things on the picture; the shares of each stand in hand_worn
+    "finger": ("uniform", 0.0, 1.0, "a ring on the third or fourth finger"),
+    "wrist": ("uniform", 0.0, 1.0, "a watch or a bangle"),
+    "dressing": ("uniform", 0.0, 1.0, "a bandage, or a plaster splint under it"),
+    "lead": ("uniform", 0.0, 1.0, "a cable"),
 }
 draw, _rng = partial(draw_from, RANGES), partial(stream, SCENE_ID)
 
@@ -159,7 +170,9 @@ def generate(
     masks = {name: masks[name].cpu().numpy() for name in STRUCTURES}
     pixel_mm = field_mm / size[0]
     truth = _truth(person, "left" if left else "right", Frame(*size, pixel_mm), tubes["M2"])
-    return Phantom(to_eight_bits(image), masks, (pixel_mm, pixel_mm), truth)
+    phantom = Phantom(to_eight_bits(image), masks, (pixel_mm, pixel_mm), truth)
+    turned = draw(_rng(seed, index, 3), "orientation") < UPSIDE_DOWN
+    return upside_down(phantom) if turned else phantom
 
 
 def _build(person: Subject, body: np.random.Generator, pose_rng: np.random.Generator) -> Build:
@@ -184,13 +197,17 @@ def _build(person: Subject, body: np.random.Generator, pose_rng: np.random.Gener
 
 def _place(rng: np.random.Generator, frame: Frame, tubes: dict[str, Tube], mirror: bool) -> Pose:
     """Pose that turns the hand and brings its tips and the wrist into the field of view."""
-    turn = pose(y_deg=draw(rng, "oblique_deg"), z_deg=draw(rng, "turn_deg"), mirror=mirror)
+    oblique_deg = float(np.clip(draw(rng, "oblique_deg"), -35, 35))
+    turn_deg = float(np.clip(draw(rng, "turn_deg"), -40, 40))
+    turn = pose(draw(rng, "rise_deg"), oblique_deg, turn_deg, mirror=mirror)
     ends = turn.point(np.array([t.end for t in tubes.values()]))  # tips, knuckles, radius
+    core = turn.point(np.array([tubes[n].end for n in STRUCTURES] + [tubes["M1"].start]))[:, 0]
     field_mm, middle = frame.height * frame.pixel_mm, (ends[:, 0].min() + ends[:, 0].max()) / 2
     above = min(draw(rng, "above_mm"), field_mm - np.ptp(ends[:, 1]) - FOREARM_MM)
     up = field_mm / 2 - above - ends[:, 1].max()
-    shift = (draw(rng, "aside_mm") - middle, up, 0.0)
-    return turn._replace(shift=turn.shift + np.array(shift))
+    reach = max(frame.width * frame.pixel_mm / 2 - CORE_MM, np.ptp(core) / 2)
+    aside = np.clip(draw(rng, "aside_mm") - middle, -reach - core.min(), reach - core.max())
+    return turn._replace(shift=turn.shift + np.array((aside, up, 0.0)))
 
 
 class Technique(NamedTuple):
@@ -202,9 +219,8 @@ class Technique(NamedTuple):
     margins_deg: float
     letter_places: np.ndarray  # 8 x 2 shares: from the edge, from the top
     letter_deg: float
-    ring_worn: bool
-    ring_finger: str
-    ring_place: float
+    veil: float
+    worn: Worn
 
 
 def _technique(rng: np.random.Generator) -> Technique:
@@ -213,13 +229,12 @@ def _technique(rng: np.random.Generator) -> Technique:
     return Technique(
         exposure=Exposure(**{name: draw(rng, name) for name in exposure}),
         look=Look(**{name: draw(rng, name) for name in look}),
-        margins=tuple(rng.uniform(-0.02, 0.04, 4).tolist()),
-        margins_deg=float(rng.normal(0, 1)),
+        margins=tuple(draw(rng, "margin") for _ in range(4)),
+        margins_deg=float(rng.normal(0, 2)),
         letter_places=rng.uniform((0.07, 0.05), (0.2, 0.93), (8, 2)),
         letter_deg=float(rng.normal(0, 4)),
-        ring_worn=draw(rng, "ring") < 0.15,
-        ring_finger="P31" if rng.uniform() < 0.3 else "P41",
-        ring_place=float(rng.uniform(0.3, 0.5)),
+        veil=draw(rng, "veil"),
+        worn=worn_things({n: draw(rng, n) for n in ("finger", "wrist", "dressing", "lead")}, rng),
     )
 
 
@@ -241,16 +256,13 @@ def _picture(
     paths["soft"] = paths["soft"] * (1 + 0.02 * fibres)
     letter, place = "L" if left else "R", _free_place(technique, frame, soft, left)
     paths["lead"] = side_marker(frame, letter, place, turn_deg=technique.letter_deg)
-    if technique.ring_worn:
-        finger = tubes[technique.ring_finger]
-        centre = finger.point(technique.ring_place)
-        paths["gold"] = ring(frame, centre, finger.axis, radius_mm=9.6, wall_mm=1.3)
-    metal = paths["lead"] + paths.get("gold", 0.0)
+    paths = put_on(paths, frame, technique.worn, tubes, soft)
+    metal = sum(paths[name] for name in ("lead", "gold", "iron") if name in paths)
     signal = expose(paths, frame.pixel_mm, technique.exposure, rng)
     image = develop(signal, frame.pixel_mm, technique.look, (soft > 3) & (metal < 0.02))
     open_beam = collimator(frame, technique.margins, technique.margins_deg)
     masks = {name: mask & (open_beam > 0.5) for name, mask in projection.masks.items()}
-    return image * open_beam, masks
+    return (technique.veil + (1 - technique.veil) * image) * open_beam, masks
 
 
 def _free_place(technique: Technique, frame: Frame, soft: Tensor, left: bool):

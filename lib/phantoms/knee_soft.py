@@ -3,10 +3,13 @@
 from typing import NamedTuple
 
 import numpy as np
+from torch import Tensor
+from torch.nn.functional import interpolate
 
-from lib.phantoms.body import Limb
-from lib.phantoms.knee_bones import Build
-from lib.phantoms.knee_motion import Posture
+from lib.phantoms.body import Limb, materials, project_bones, soft_tissue
+from lib.phantoms.geometry import Frame, Pose
+from lib.phantoms.knee_bones import Build, femur, fibula, tibia
+from lib.phantoms.knee_motion import Posture, posture
 from lib.phantoms.plate import Plate, closed_spline, ribbon_outline
 
 TENDON_SAMPLES = 12
@@ -96,3 +99,31 @@ def fat_pads(build: Build, flesh: Flesh, posture: Posture) -> list[Plate]:
         Plate(closed_spline(np.array(points), 3), flesh.pads * half * size, rim, smooth=False)
         for points, half, rim in shapes
     ]
+
+
+def bystander(
+    frame: Frame,
+    build: Build,
+    flesh: Flesh,
+    flexion_deg: float,
+    place: Pose,
+    tile: Tensor,
+    rng: np.random.Generator,
+) -> dict[str, Tensor]:
+    """Paths in mm, H x W, of the other leg behind the examined one: as dense, and not outlined.
+
+    On pixels twice as large: it is far from the detector and out of focus.
+    """
+    half = frame.height // 2
+    rough = Frame(half, half, frame.pixel_mm * frame.height / half, device=frame.device)
+    held = posture(build, flexion_deg)
+    shank = [bone.moved(held.tibia) for bone in (*tibia(build), *fibula(build))]
+    bones = [bone.moved(place) for bone in (*femur(build), *shank)]
+    pieces = [piece.moved(place) for piece in skin(build, flesh, held)]
+    soft = soft_tissue(rough, pieces, 18, flesh.fat_mm, step_mm=2.0)
+    paths = materials(project_bones(rough, bones, tile, rng), *soft)
+    size = (frame.height, frame.width)
+    return {
+        name: interpolate(path[None, None], size, mode="bilinear")[0, 0]
+        for name, path in paths.items()
+    }

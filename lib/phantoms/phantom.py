@@ -17,3 +17,15 @@ class Phantom(NamedTuple):
     masks: dict[str, np.ndarray]
     spacing_mm: tuple[float, ...]
     truth: dict
+
+
+def upside_down(phantom: Phantom) -> Phantom:
+    """A radiograph turned by 180 degrees: picture, masks and all facts named *_row or *_column."""
+    height, width = phantom.image.shape
+    last = {"row": height - 1, "column": width - 1}
+    truth = {
+        name: last[axis] - value if (axis := name.rpartition("_")[2]) in last else value
+        for name, value in phantom.truth.items()
+    }
+    masks = {name: mask[::-1, ::-1].copy() for name, mask in phantom.masks.items()}
+    return phantom._replace(image=phantom.image[::-1, ::-1].copy(), masks=masks, truth=truth)

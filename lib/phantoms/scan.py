@@ -5,6 +5,7 @@ import torch
 
 from lib.phantoms.canvas import Canvas, Grid, centred_grid, noise
 from lib.phantoms.mr import bias_field, with_motion_ghosts, with_rician_noise
+from lib.phantoms.phantom import Phantom
 from lib.phantoms.tissue import Textures
 
 PAPER_SIZE = 256  # pixels to which the study reduces every slice
@@ -55,3 +56,16 @@ def finished(canvas: Canvas, rng, noise_share: float, bias: float, motion_px: fl
     if motion_px:
         signal = with_motion_ghosts(signal, motion_px, float(rng.uniform(6, 11)), rng)
     return with_rician_noise(signal, 1000 * noise_share, rng).cpu().numpy()
+
+
+def examined(
+    image: np.ndarray, parts: dict[str, dict[str, torch.Tensor]], grid: Grid, truth: dict
+) -> Phantom:
+    """The case; ``parts`` are what ``paint_bone`` returned of every structure.
+
+    Masks: every structure's bone, then every structure's "<structure>_cartilage".
+    """
+    masks = {name: part["bone"] for name, part in parts.items()}
+    masks |= {f"{name}_cartilage": part["cartilage"] for name, part in parts.items()}
+    masks = {name: mask.cpu().numpy() for name, mask in masks.items()}
+    return Phantom(image, masks, grid.spacing_mm, truth | {"affine": grid.affine.tolist()})

@@ -17,16 +17,17 @@ COLOURS = (
 
 
 def picture(phantom: Phantom, height: int, outlines: bool = False) -> np.ndarray:
-    """One case as height x W x 3 uint8: the radiograph, or a volume's middle slice.
+    """One case as height x W x 3 uint8: the radiograph, or a volume's slice with most bone.
 
-    Outlines in the structures' colours on request.
+    Width in proportion to the millimetres shown; outlines in the structures' colours on request.
     """
     image, masks = phantom.image, phantom.masks
     if image.ndim == 3:
-        middle = len(image) // 2
-        image, masks = image[middle], {name: mask[middle] for name, mask in masks.items()}
+        best = int(sum(mask.sum((1, 2)) for mask in masks.values()).argmax())
+        image, masks = image[best], {name: mask[best] for name, mask in masks.items()}
         image = np.clip(image / max(float(np.quantile(image, 0.995)), 1e-6), 0, 1)
-    width = max(1, round(image.shape[1] * height / image.shape[0]))
+    row_mm, column_mm = phantom.spacing_mm[-2:]
+    width = max(1, round(image.shape[1] * column_mm / (image.shape[0] * row_mm) * height))
     shrinks = height < image.shape[0]
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     grey = cv2.resize(np.float32(image), (width, height), interpolation=method)

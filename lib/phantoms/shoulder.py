@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lib.phantoms.artefacts import clothing, collimator, side_marker
+from lib.phantoms.artefacts import clothing, collimator, leads, side_marker
 from lib.phantoms.body import Limb, materials, project_bones, soft_tissue
 from lib.phantoms.chance import draw_from, stream
 from lib.phantoms.geometry import Frame, Pose, pose
@@ -39,25 +39,25 @@ RANGES = {
     "gap_mm": ("uniform", 1.6, 4.8, "mm of joint space"),
     "offset_mm": ("normal", 2.5, 1.2, "mm of the head behind the shaft's axis"),
     "version_deg": ("normal", -3.0, 5.0, "degrees of the glenoid"),
-    "cortex": ("lognormal", 0.0, 0.15, "relative thickness"),
-    "density": ("lognormal", -1.45, 0.28, "bone in the trabecular interior, share"),
+    "cortex": ("lognormal", -0.1, 0.22, "relative thickness; thin in osteoporosis"),
+    "density": ("lognormal", -1.65, 0.38, "bone in the trabecular interior, share; ages 16-90"),
     "grain": ("uniform", 0.25, 0.5, "relative SD of the trabecular pattern"),
-    "flesh": ("lognormal", 0.0, 0.12, "relative thickness of soft tissue"),
-    "fat_mm": ("uniform", 3.0, 12.0, "mm under the skin"),
+    "flesh": ("lognormal", 0.05, 0.18, "relative thickness of soft tissue"),
+    "fat_mm": ("uniform", 3.0, 20.0, "mm under the skin"),
     # picture: joint
-    "arm_deg": ("normal", 2.0, 15.0, "degrees of the humerus forwards"),
+    "arm_deg": ("normal", 2.0, 18.0, "degrees of the humerus forwards"),
     "twist_deg": ("normal", 0.0, 25.0, "degrees of rotation of the humerus"),
     "slip_mm": ("normal", 0.0, 1.6, "mm of the head on the glenoid, each way"),
     "dislocated": ("uniform", 0.0, 1.0, "head before the glenoid below 0.05"),
-    "clavicle_deg": ("normal", 0.0, 7.0, "degrees"),
+    "clavicle_deg": ("normal", 0.0, 10.0, "degrees"),
     # picture: view
-    "view_deg": ("normal", 0.0, 11.0, "turn in the image plane"),
-    "upright": ("uniform", 0.0, 1.0, "arm up or down the image below 0.2"),
-    "oblique_deg": ("normal", 0.0, 6.0, "about the arm"),
+    "view_deg": ("normal", 0.0, 16.0, "turn in the image plane"),
+    "upright": ("uniform", 0.0, 1.0, "arm up or down the image below 0.35"),
+    "oblique_deg": ("normal", 0.0, 8.0, "about the arm"),
     "tilt_deg": ("normal", 0.0, 6.0, "of the arm towards the tube"),
-    "head_x": ("uniform", 0.02, 0.16, "place of the head towards the chest, share of the width"),
-    "head_y": ("normal", 0.0, 0.05, "the same forwards"),
-    "field_mm": ("uniform", 150.0, 215.0, "mm over the image's height"),
+    "head_x": ("uniform", -0.08, 0.18, "place of the head towards the chest, share of the width"),
+    "head_y": ("normal", 0.0, 0.07, "the same forwards"),
+    "field_mm": ("uniform", 160.0, 265.0, "mm over the image's height, more or less of the chest"),
     # picture: soft tissue
     "fold_x_mm": ("uniform", -24.0, 8.0, "mm, where the fold crosses the arm"),
     "fold_slope": ("uniform", -0.5, 0.5, "its lean"),
@@ -67,16 +67,17 @@ RANGES = {
     "fold_y_mm": ("uniform", -25.0, 15.0, "mm, where it reaches furthest"),
     "second_mm": ("uniform", 20.0, 55.0, "mm to the next fold"),
     # picture: exposure and look
-    "kvp": ("uniform", 58.0, 76.0, "kV"),
-    "scatter": ("uniform", 0.04, 0.2, "share"),
+    "kvp": ("uniform", 60.0, 82.0, "kV"),
+    "scatter": ("uniform", 0.1, 0.5, "share; without a grid, as the cassette leans on the neck"),
     "blur_mm": ("uniform", 0.12, 0.3, "mm, detector and focal spot"),
-    "log_quanta": ("uniform", 9.0, 11.2, "log of quanta per mm2 in the open field"),
-    "flatten": ("uniform", 0.2, 0.6, "vendor"),
-    "sharpen": ("uniform", 0.2, 1.0, "vendor"),
-    "gamma": ("uniform", 0.7, 1.15, "vendor"),
+    "log_quanta": ("uniform", 8.9, 11.0, "log of quanta per mm2 in the open field"),
+    "flatten": ("uniform", 0.05, 0.6, "vendor"),
+    "sharpen": ("uniform", 0.1, 1.0, "vendor"),
+    "gamma": ("uniform", 0.55, 1.4, "vendor"),
     "low": ("uniform", 0.005, 0.08, "vendor: share of the image shown black"),
     "marker": ("uniform", 0.0, 1.0, "a side marker below 0.8"),
-    "clothing": ("uniform", 0.0, 1.0, "folds of cloth below 0.2"),
+    "clothing": ("uniform", 0.0, 1.0, "folds of cloth below 0.4"),
+    "leads": ("uniform", -6.0, 3.5, "wires of electrodes on the chest above 0"),
 }
 draw, _rng = partial(draw_from, RANGES), partial(stream, SCENE_ID)
 
@@ -164,7 +165,7 @@ def _place(person: Subject, view: dict, held: Posture, rng: np.random.Generator)
     """From bone coordinates to the view; a left shoulder is the mirror image of a right one."""
     mirror = person.side == "left"
     facing = -1.0 if mirror else 1.0
-    upright = rng.choice([-90.0, 90.0]) if view["upright"] < 0.2 else 0.0
+    upright = rng.choice([-90.0, 90.0]) if view["upright"] < 0.35 else 0.0
     turn = pose(
         view["oblique_deg"], view["tilt_deg"], facing * (view["view_deg"] + upright), mirror=mirror
     )
@@ -184,12 +185,15 @@ def _picture(rng, frame: Frame, person: Subject, view: dict, held: Posture, plac
     paths = materials(projection, soft, fat)
     planes = [plane.moved(place) for plane in _muscle_planes(person, held, rng)]
     paths = exchange_fat(paths, thickness(frame, planes), torch.zeros_like(soft))
-    return _radiograph(rng, frame, person, view, paths), projection.masks
+    beam = collimator(frame, rng.uniform(-0.08, 0.1, 4).tolist(), float(rng.normal(0, 2)))
+    image = _radiograph(rng, frame, person, view, paths) * beam
+    return image, {name: mask & (beam > 0.5) for name, mask in projection.masks.items()}
 
 
 def _skin(person: Subject, held: Posture) -> list[Limb]:
     """Arm, shoulder and chest in bone coordinates."""
-    thick = person.flesh * person.build.size
+    size = person.build.size
+    thick, chest = person.flesh * size, size * np.array([[140.0, -34], [270, -40]])
     arm = pose(z_deg=-held.arm_deg)
 
     def limb(start, end, radius, depth, turn=None) -> Limb:
@@ -202,6 +206,7 @@ def _skin(person: Subject, held: Posture) -> list[Limb]:
         limb((-90, 0), (-15, -1), (43, 50), (42, 46), arm),
         limb((-15, 0), (45, -4), (50, 64), (46, 52)),
         limb((45, -4), (150, -20), (64, 112), (52, 70)),
+        Limb(*chest, (122 * size, 150 * size), (70 * thick, 80 * thick)),  # clothes the ribs
     ]
 
 
@@ -241,7 +246,7 @@ def _radiograph(rng, frame: Frame, person: Subject, view: dict, paths: dict) -> 
     clouds = smooth_field(rng, frame.height, frame.width, 14, frame.device)
     fibres = smooth_field(rng, frame.height, frame.width, 50, frame.device)
     paths["soft"] = paths["soft"] * (1 + 0.014 * clouds + 0.008 * fibres)
-    if view["clothing"] < 0.2:
+    if view["clothing"] < 0.4:
         paths["soft"] = paths["soft"] + clothing(frame, rng)
     corner = (float(rng.uniform(0.07, 0.93)), float(rng.choice([0.09, 0.91])))
     shown = 1.0 if view["marker"] < 0.8 else 0.0
@@ -252,11 +257,10 @@ def _radiograph(rng, frame: Frame, person: Subject, view: dict, paths: dict) -> 
         kvp=view["kvp"], scatter=view["scatter"], scatter_mm=35.0, blur_mm=view["blur_mm"],
         quanta_per_mm2=float(np.exp(view["log_quanta"])),
     )  # fmt: skip
-    signal = expose(paths | {"lead": lead}, frame.pixel_mm, exposure, rng)
+    wires = leads(frame, rng, max(0, round(view["leads"])))
+    signal = expose(paths | {"lead": lead, "iron": wires}, frame.pixel_mm, exposure, rng)
     look = Look(flatten_mm=30.0, **{k: view[k] for k in ("flatten", "sharpen", "gamma", "low")})
-    margins = rng.uniform(-0.06, 0.06, 4).tolist()
-    open_beam = collimator(frame, margins, float(rng.normal(0, 1.2)))
-    return develop(signal, frame.pixel_mm, look, body & (lead < 0.05)) * open_beam
+    return develop(signal, frame.pixel_mm, look, body & (lead < 0.05) & (wires < 0.05))
 
 
 def _truth(person, view: dict, held: Posture, place: Pose, frame: Frame, view_number: int) -> dict:

@@ -4,14 +4,7 @@ import numpy as np
 import torch
 
 from lib.phantoms.canvas import Canvas
-from lib.phantoms.tissue import (
-    Textures,
-    paint_all,
-    paint_loose,
-    paint_muscle,
-    paint_skin_and_fat,
-)
-from lib.phantoms.volumes import (
+from lib.phantoms.solids import (
     Points,
     Pose,
     Shape,
@@ -24,6 +17,13 @@ from lib.phantoms.volumes import (
     moved,
     tube,
     union,
+)
+from lib.phantoms.tissue import (
+    Textures,
+    paint_all,
+    paint_loose,
+    paint_muscle,
+    paint_skin_and_fat,
 )
 
 MIDLINE = -180.0  # mm; where the chest's plane of symmetry lies

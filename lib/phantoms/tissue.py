@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from lib.phantoms.canvas import Canvas, Patch
-from lib.phantoms.volumes import Points, Pose, Shape, common, grown, moved
+from lib.phantoms.solids import Points, Pose, Shape, common, grown, moved
 
 Field = Callable[[Points], Tensor | float]
 

@@ -109,7 +109,9 @@ class Tube:
         core = _ellipse(across, turn, width - wall, depth - wall, side, out, cap)
         middle = float(self.start[2]) + along * float(axis[2])
         outer, core = ((middle + offset, half) for offset, half in (outer, core))
-        shift = across * turn[0] - side
+        # texture runs along whichever side of the section the view shows better
+        seen, centre = (turn[0], side) if abs(turn[0]) >= abs(turn[2]) else (turn[2], out)
+        shift = across * seen - centre
         return Section(stretch(*outer), stretch(*core), along, shift, density)
 
     def _ends(self, side: Tensor) -> tuple[Tensor, Tensor]:
@@ -122,9 +124,9 @@ class Tube:
         table = torch.as_tensor(self.table(), dtype=torch.float32, device=t.device).T.contiguous()
         last = table.shape[1] - 1
         place = (t * last).clamp(0, last - 1e-3)
-        row = place.long()
-        part = place - row
-        return torch.stack([torch.lerp(column[row], column[row + 1], part) for column in table])
+        row = place.long().flatten()
+        below, above = table.index_select(1, row), table.index_select(1, row + 1)
+        return torch.lerp(below, above, place.flatten() - row).view(-1, *t.shape)
 
     def _cap(self, from_start: Tensor, from_end: Tensor) -> Tensor:
         """Factor 0..1 by which a section shrinks near the ends: a superellipse."""

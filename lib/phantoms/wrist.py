@@ -8,11 +8,10 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from lib.phantoms import artefacts
-from lib.phantoms.body import Bone, materials, project_bones, soft_tissue
+from lib.phantoms.body import Bone, Limb, materials, project_bones, soft_tissue
 from lib.phantoms.carve import Carved, crack_zone
 from lib.phantoms.chance import draw_from, stream
 from lib.phantoms.geometry import Frame, Pose, pose
@@ -30,7 +29,17 @@ from lib.phantoms.wrist_bones import (
 )
 from lib.phantoms.wrist_flesh import Flesh, flesh, plaster
 from lib.phantoms.wrist_fracture import Fracture, after, break_bones, draw_fracture
-from lib.phantoms.xray import Exposure, Look, develop, expose, shrink, to_eight_bits
+from lib.phantoms.xray import (
+    Exposure,
+    Look,
+    blur,
+    capture,
+    develop,
+    shrink,
+    spectrum,
+    to_eight_bits,
+    transmission,
+)
 
 NAME, STUDY = "wrist", "wrist"
 STRUCTURES = ("radius", "ulna", *CARPALS, *METACARPALS)
@@ -52,7 +61,7 @@ RANGES = {
     "styloid_mm": ("uniform", 3.0, 7.0, "mm, length of the ulnar styloid"),
     "cortical_index": ("normal", 0.46, 0.10, "both cortices over the width of the shafts"),
     "density": ("uniform", 0.08, 0.40, "bone volume fraction of the metaphyses"),
-    "grain": ("uniform", 0.2, 0.4, "relative SD of the trabecular density"),
+    "grain": ("uniform", 0.12, 0.32, "relative SD of the trabecular density, through the bone"),
     # pose
     "turn_deg": ("normal", 0.0, 20.0, "degrees in the image plane"),
     "oblique_deg": ("normal", 0.0, 12.0, "degrees of rotation of the forearm from the view"),
@@ -66,15 +75,17 @@ RANGES = {
     "place": ("uniform", -0.28, 0.16, "of the field: centre below the fracture"),
     "aside_mm": ("normal", 0.0, 8.0, "mm of the limb from the centre"),
     "margin": ("uniform", -0.06, 0.07, "of the field, hidden by each collimator blade"),
-    "kvp": ("uniform", 44.0, 66.0, "kV, extremity technique"),
+    "kvp": ("uniform", 44.0, 66.0, "kV: 50-60 are taught for a wrist; departments differ by 6"),
     "scatter": ("uniform", 0.05, 0.45, "share, no grid"),
     "blur_mm": ("uniform", 0.10, 0.30, "mm, detector and focal spot"),
-    "quanta_per_mm2": ("lognormal", 10.7, 0.7, "detected in the open field; 44 000 in the middle"),
-    "flatten": ("uniform", 0.0, 0.45, "vendor"),
-    "sharpen": ("uniform", 0.0, 0.6, "vendor"),
-    "gamma": ("uniform", 1.0, 1.9, "vendor"),
-    "low": ("uniform", 0.005, 0.08, "vendor: share of the image shown black"),
-    "veil": ("uniform", 0.0, 0.12, "grey level of the blackest exposed pixel"),
+    "quanta_per_mm2": ("lognormal", 11.3, 0.7, "in the open field; 80 000 in the middle: 4 uGy"),
+    "flatten": ("uniform", 0.1, 0.65, "vendor"),
+    "sharpen": ("uniform", 0.0, 0.8, "vendor"),
+    "sharpen_mm": ("loguniform", 0.6, 3.0, "mm, vendor: what is lifted is finer"),
+    "gamma": ("uniform", 1.0, 2.0, "vendor"),
+    "low": ("uniform", 0.01, 0.3, "vendor: share of the image shown black"),
+    "veil": ("uniform", -0.10, 0.10, "grey level of the blackest pixel; below 0 air is cut"),
+    "stored_px": ("uniform", 0.2, 0.7, "px: exported, resampled and compressed before use"),
     # things on the picture: present below the share given in the text
     "cast": ("uniform", 0.0, 1.0, "ring of plaster below 0.18, splint on the back below 0.28"),
     "plaster_mm": ("uniform", 2.0, 7.0, "mm of plaster"),
@@ -97,8 +108,8 @@ def generate(
 ) -> Phantom:
     """Radiograph of case ``index``; size: a side, or (height, width), default 256.
 
-    Rendered twice as fine and averaged. Bright bone. Masks: ``STRUCTURES`` in order, which may
-    overlap, and "fracture". truth["boxes"]: list of [left, top, right, bottom] in pixel edges,
+    Bright bone. Masks: ``STRUCTURES`` in order, which may overlap, and "fracture"; they end at the
+    collimator. truth["boxes"]: list of [left, top, right, bottom] in pixel edges,
     one a broken bone.
     """
     height, width = (size, size) if np.isscalar(size) else size or (SIZE, SIZE)
@@ -111,12 +122,12 @@ def generate(
     field_mm, axis = draw(rng, "field_mm"), place.direction([0, 1, 0])
     frame = _frame(rng, field_mm, (height, width), wrist.focus, build, axis)
     frame = frame._replace(device=device)
-    image, masks, zones = _picture(rng, frame, build, wrist, "L" if left else "R")
     pixel_mm = field_mm / height
-    masks = {name: shrink(masks[name]).cpu().numpy() for name in STRUCTURES}
+    reader_px = draw(rng, "reader_mm") / pixel_mm
+    image, masks, zones = _picture(rng, frame, build, wrist, "L" if left else "R")
+    masks = {name: mask.cpu().numpy() for name, mask in masks.items()}
     zones = [zone.cpu().numpy() for zone in zones]
     masks["fracture"] = np.logical_or.reduce([np.zeros((height, width), bool), *zones])
-    reader_px = draw(rng, "reader_mm") / pixel_mm
     truth = {
         "subject": f"W{subject:03d}",
         "view": "lateral" if lateral else "PA",
@@ -124,7 +135,7 @@ def generate(
         **fracture.facts(),
         "boxes": [_box(zone, reader_px) for zone in zones if zone.any()],
     }
-    return Phantom(to_eight_bits(shrink(image)), masks, (pixel_mm, pixel_mm), truth)
+    return Phantom(to_eight_bits(image), masks, (pixel_mm, pixel_mm), truth)
 
 
 def yolo_boxes(phantom: Phantom) -> np.ndarray:
@@ -202,35 +213,58 @@ def _frame(rng, field_mm: float, size, focus: np.ndarray, build: Build, axis: np
 
 
 def _picture(rng: np.random.Generator, frame: Frame, build: Build, wrist: Wrist, letter: str):
-    """Image in [0, 1] and masks by structure, twice as fine; a fracture zone a broken bone."""
+    """Image in [0, 1], masks by structure, a fracture zone a broken bone, all half as fine.
+
+    Rays are traced on ``frame``; the detector's pixels average the signal of 2 x 2 of them.
+    """
     tile = trabecular_tile(rng, frame.pixel_mm, device=frame.device)
     projection = project_bones(frame, wrist.bones, tile, rng, STRUCTURES)
-    soft, fat = soft_tissue(frame, [piece.seen(at) for piece, at in wrist.flesh], 8.0, 2.5)
+    limbs = [piece.seen(at) for piece, at in wrist.flesh]
+    soft, fat = soft_tissue(frame, [limb for limb in limbs if _near(frame, limb)], 8.0, 2.5)
     paths = materials(projection, soft, fat)
     fibres = smooth_field(rng, frame.height, frame.width, 60, frame.device)
     paths["soft"] = paths["soft"] * (1 + 0.02 * fibres)
     paths = _add_objects(rng, frame, paths, wrist, letter)
-    names = ("kvp", "scatter", "blur_mm", "quanta_per_mm2")
-    signal = expose(paths, frame.pixel_mm, Exposure(**{n: draw(rng, n) for n in names}), rng)
-    look = Look(**{name: draw(rng, name) for name in ("flatten", "sharpen", "gamma", "low")})
-    bare = (soft > 3) & (paths["lead"] + paths["iron"] < 0.02)
-    blades = tuple(draw(rng, "margin") for _ in range(4))
-    beam = artefacts.collimator(frame, blades, float(rng.normal(0, 2)))
     final = Frame(frame.height // 2, frame.width // 2, 2 * frame.pixel_mm, *frame[3:])
-    exposed = shrink(beam) > 0.5
-    zones = [crack_zone(final, cut, wrist.margin_mm) & exposed for cut in wrist.fragments]
-    veil, image = draw(rng, "veil"), develop(signal, frame.pixel_mm, look, bare)
-    return (veil + (1 - veil) * image) * beam, projection.masks, zones
+    metal = sum(paths[name] for name in ("lead", "iron") if name in paths)
+    bare = shrink((soft > 3) & (metal < 0.02))
+    blades = tuple(draw(rng, "margin") for _ in range(4))
+    beam = artefacts.collimator(final, blades, float(rng.normal(0, 2)))
+    image = _exposed(rng, paths, final.pixel_mm, bare)
+    masks = {name: shrink(projection.masks[name]) & (beam > 0.5) for name in STRUCTURES}
+    zones = [crack_zone(final, cut, wrist.margin_mm) & (beam > 0.5) for cut in wrist.fragments]
+    return image * beam, masks, zones
+
+
+def _exposed(rng: np.random.Generator, paths: dict, pixel_mm: float, bare: Tensor) -> Tensor:
+    """Image in [0, 1] without collimator from paths twice as fine; bare: sets the white end.
+
+    The noise comes last, so that a case looks the same at any size.
+    """
+    names = ("kvp", "scatter", "blur_mm", "quanta_per_mm2")
+    exposure = Exposure(**{name: draw(rng, name) for name in names})
+    names = ("flatten", "sharpen", "sharpen_mm", "gamma", "low")
+    look = Look(**{name: draw(rng, name) for name in names})
+    veil, stored_px = draw(rng, "veil"), draw(rng, "stored_px")
+    primary = shrink(transmission(paths, spectrum(exposure.kvp, exposure.filter_mm)))
+    signal = capture(primary, pixel_mm, exposure, rng)
+    image = veil + (1 - veil) * develop(signal, pixel_mm, look, bare)
+    return blur(image.clamp(min=0), stored_px)
+
+
+def _near(frame: Frame, limb: Limb) -> bool:
+    """Whether soft tissue reaches the image; 15 mm beyond it, it only blends."""
+    (x0, y0), (x1, y1) = (pick(limb.start[:2], limb.end[:2]) for pick in (np.minimum, np.maximum))
+    return frame.window((x0, x1, y0, y1), max(limb.radius) + 15.0) is not None
 
 
 def _add_objects(rng, frame: Frame, paths: dict[str, Tensor], wrist: Wrist, letter: str) -> dict:
     """Side marker, cable, sleeve, cast, in mm of their materials, where this case has them."""
     has = {name: draw(rng, name) for name in ("marker", "cable", "sleeve", "cast", "plaster_mm")}
-    blank = torch.zeros_like(paths["soft"])
-    added = {"lead": blank, "iron": blank, "plaster": blank}
+    added = {}
     spots, reach = rng.uniform(-0.45, 0.45, (4, 2)), frame.height * frame.pixel_mm
-    side, row, turn = rng.uniform() < 0.5, rng.uniform(0.08, 0.9), rng.normal(0, 6)
-    column = float(rng.uniform(0.06, 0.12) if side else rng.uniform(0.88, 0.94))
+    side, row, turn = rng.uniform() < 0.5, rng.uniform(0.12, 0.88), rng.normal(0, 6)
+    column = float(rng.uniform(0.1, 0.15) if side else rng.uniform(0.85, 0.9))
     if has["marker"] < 0.75:
         spot, height_mm = (column, float(row)), float(0.07 * reach)
         added["lead"] = artefacts.side_marker(frame, letter, spot, height_mm, float(turn))

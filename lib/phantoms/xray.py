@@ -126,11 +126,18 @@ def _blur_columns(image: Tensor, sigma: float) -> Tensor:
 def expose(
     paths_mm: dict[str, Tensor], pixel_mm: float, exposure: Exposure, rng: np.random.Generator
 ) -> Tensor:
-    """Detector signal relative to the open field, H x W, with scatter, blur and noise.
+    """Detector signal relative to the open field, H x W, with scatter, blur and noise."""
+    primary = transmission(paths_mm, spectrum(exposure.kvp, exposure.filter_mm))
+    return capture(primary, pixel_mm, exposure, rng)
+
+
+def capture(
+    primary: Tensor, pixel_mm: float, exposure: Exposure, rng: np.random.Generator
+) -> Tensor:
+    """Detector signal from the primary one, both H x W and relative to the open field.
 
     Scatter is a broad copy of the primary; quanta are Poisson; the electronics add Gaussian noise.
     """
-    primary = transmission(paths_mm, spectrum(exposure.kvp, exposure.filter_mm))
     haze = blur(primary, exposure.scatter_mm / pixel_mm)
     signal = primary + exposure.scatter * (haze - primary)
     return detect(blur(signal, exposure.blur_mm / pixel_mm), pixel_mm, exposure, rng)
@@ -167,8 +174,12 @@ def _quantile(values: Tensor, share: float) -> float:
 
 def shrink(image: Tensor) -> Tensor:
     """Average 2 x 2 pixels: H x W float or bool -> half; a mask pixel needs half of its area."""
-    mean = F.avg_pool2d(image[None, None].float(), 2)[0, 0]
-    return mean >= 0.5 if image.dtype == torch.bool else mean
+    if image.dtype != torch.bool:
+        return F.avg_pool2d(image[None, None].float(), 2)[0, 0]
+    height, width = (n // 2 * 2 for n in image.shape)
+    share = image[:height, :width].to(torch.uint8)
+    columns = share[0::2] + share[1::2]
+    return columns[:, 0::2] + columns[:, 1::2] >= 2
 
 
 def to_eight_bits(image: Tensor) -> np.ndarray:

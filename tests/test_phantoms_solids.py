@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lib.phantoms.volumes import (
+from lib.phantoms.solids import (
     Points,
     Pose,
     cut,
