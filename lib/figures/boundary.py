@@ -1,4 +1,4 @@
-"""The boundary loss in pictures: its distance map, and what its raw form does to learned weights."""
+"""The boundary loss: its distance map, and what its raw form does to learned weights."""
 
 import numpy as np
 import pandas as pd
