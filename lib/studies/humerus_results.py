@@ -8,7 +8,9 @@ import pandas as pd
 import torch
 
 from lib.checkpoints import load_weights
+from lib.data.augmentation import humerus_augmenter
 from lib.figures import Overlay
+from lib.latency import measure
 from lib.losses.boundary import boundary_loss, signed_distance
 from lib.losses.overlap import dice_loss
 from lib.losses.weighting import UncertaintyWeighting
@@ -175,3 +177,21 @@ def runaway(form: str, steps: int = 200, side: int = 64) -> pd.DataFrame:
         row = {"step": step, "form": form, "boundary": boundary.item(), "weight": weight}
         found.append(row | {"s": -np.log(2 * weight), "total": total.item()})
     return pd.DataFrame(found)
+
+
+def augmented_examples(trial: dict, data_root: str, count: int = 9) -> list[tuple]:
+    """The first image at 256 x 256 and what ``count`` epochs make of it, with its mask."""
+    data, size = humerus.load(trial, data_root), humerus.METRIC_SIZE
+    augment = humerus_augmenter(trial["seed"], size)
+    pairs = [(data.full[0] / 255, data.truth[0])]
+    for epoch in range(count):
+        moved = augment(epoch, 0, image=data.full[0], masks=data.truth[:1])
+        pairs.append((moved["image"] / 255, moved["masks"][0]))
+    return pairs
+
+
+def speed(network: torch.nn.Module, device: str) -> pd.DataFrame:
+    """Latency and throughput of the network at 256 x 256 on the CPU and on ``device``."""
+    shape = (3, humerus.METRIC_SIZE, humerus.METRIC_SIZE)
+    rows = [{"device": name} | measure(network, shape, name) for name in {"cpu": 0, device: 0}]
+    return pd.DataFrame(rows)
