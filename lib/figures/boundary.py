@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import SymmetricalLogLocator
 
 from lib.figures.contours import draw_contour
 from lib.figures.style import REFERENCE_COLOUR, new_figure, note, style
@@ -46,7 +47,12 @@ def runaway(frame: pd.DataFrame) -> Figure:
             rows = frame[frame["form"] == form]
             axes.plot(rows["step"], rows[column], color=colour, label=form.capitalize())
         axes.set(title=title, xlabel="Step")
-        axes.set_yscale("log" if column == "weight" else "symlog")
+        if column == "weight":
+            axes.set_yscale("log")
+        else:
+            axes.set_yscale("symlog")
+            axes.yaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=1))
+            axes.yaxis.get_major_locator().set_params(numticks=6)
     figure.axes[0].legend()
     note(figure, "One map fitted to two readers' discs with Dice + boundary; s is not clamped.")
     return figure

@@ -8,6 +8,7 @@ from lib.figures.style import (
     DICE_COLOUR,
     MUTED,
     epoch_axis,
+    label,
     method_style,
     new_figure,
     ordered_methods,
@@ -64,9 +65,9 @@ def term_weights(history: pd.DataFrame) -> Figure:
         for column, colour in zip(columns, TERM_COLOURS, strict=False):
             mean, low, high = (getattr(runs, name)()[column] for name in ("mean", "min", "max"))
             if mean.notna().any():
-                name = column.removeprefix("weight_").replace("_", ", ")
+                name = label(column.removeprefix("weight_"))
                 axes.fill_between(mean.index, low, high, color=colour, alpha=0.2, lw=0)
-                axes.plot(mean.index, mean, color=colour, label=name.capitalize())
+                axes.plot(mean.index, mean, color=colour, label=name)
         axes.set(title=method_style(method).label, yscale="log")
         epoch_axis(axes)
     for axes in grid[len(methods) :]:

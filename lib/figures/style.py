@@ -50,7 +50,9 @@ METHODS = {
 
 LABELS = {
     "f1": "F1",
+    "bce": "BCE",
     "dice": "Dice",
+    "focal_adaptive": "Focal, adaptive",
     "hd": "Hausdorff distance",
     "iou": "IoU",
     "whole": "Whole image",

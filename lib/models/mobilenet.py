@@ -4,13 +4,11 @@ The humerus paper names a "modified MobileNetV3-Large" that works in real time, 
 the LR-ASPP head of Howard et al. 2019 is assumed [A].
 """
 
-import pickle
 import socket
 from functools import lru_cache
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
@@ -168,31 +166,39 @@ def _load_backbone(backbone: nn.Module, weights: str | Path) -> None:
     """Weights of the layers that the classifier calls ``features``."""
     state = imagenet_weights() if weights == "imagenet" else _read(Path(weights))
     if state is None:
-        raise OsteoBookError("weights: ImageNet weights could not be had. Fix: weights=none.")
-    features = {
-        name.removeprefix("features."): value
-        for name, value in state.items()
-        if name.startswith("features.")
-    }
-    try:
-        backbone.load_state_dict(features)
-    except RuntimeError as error:
         raise OsteoBookError(
-            f"{weights}: found {error}; expected the state dict of torchvision's "
-            "mobilenet_v3_large. Fix: name another file."
-        ) from error
+            "weights: found no ImageNet weights; expected a download. "
+            "Fix: start from random ones, or name a local file."
+        )
+    start = "features."
+    found = {k.removeprefix(start): v for k, v in state.items() if k.startswith(start)}
+    expected = backbone.state_dict()
+    shape = lambda tensors, name: getattr(tensors.get(name), "shape", None)  # noqa: E731
+    wrong = [name for name in expected | found if shape(found, name) != shape(expected, name)]
+    if wrong:
+        raise OsteoBookError(
+            f"{weights}: found {len(wrong)} missing, unknown or differently shaped entries, such "
+            f"as {start}{wrong[0]}; expected the {len(expected)} of the state dict of "
+            "torchvision's mobilenet_v3_large. Fix: name another file."
+        )
+    backbone.load_state_dict(found)
 
 
 def _read(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, SafetensorError, RuntimeError, pickle.UnpicklingError) as error:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    # Damaged files end in errors of any kind; torch's own text tells how to load unsafe ones.
+    except Exception as error:
+        state = type(error).__name__
+    if not isinstance(state, dict):
+        found = state if isinstance(state, str) else f"a {type(state).__name__}"
         raise OsteoBookError(
-            f"{path}: found {error}; expected a state dict, .pth or .safetensors. "
+            f"{path}: found {found}; expected a state dict, .pth or .safetensors. "
             "Fix: name another file."
-        ) from error
+        )
+    return state
 
 
 def _set_momentum(model: nn.Module) -> None:

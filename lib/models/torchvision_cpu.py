@@ -5,26 +5,37 @@ two operators are declared in a library that cannot be loaded. Their declaration
 and transforms; ``torchvision.io`` and the operators themselves stay unusable.
 """
 
+from importlib.machinery import PathFinder
+from importlib.util import find_spec
+
 import torch
 
 SCHEMAS = {
-    "torchvision::nms": "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-    "torchvision::qnms": "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "nms": "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "qnms": "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
 }
 
 
 def declare_operators() -> None:
-    """Declare what is absent; nothing where torch has CUDA."""
-    if torch.version.cuda is not None:
+    """Declare what is absent; nothing where torch has CUDA or torchvision's library loads."""
+    if torch.version.cuda is not None or _library_loads():
         return
     for name, schema in SCHEMAS.items():
-        if not torch._C._dispatch_has_kernel(name) and not _is_declared(name):
-            torch.library.define(name, schema)
+        if not hasattr(torch.ops.torchvision, name):
+            torch.library.define(f"torchvision::{name}", schema)
 
 
-def _is_declared(name: str) -> bool:
-    namespace, operator = name.split("::")
-    return hasattr(getattr(torch.ops, namespace), operator)
+def _library_loads() -> bool:
+    """Whether torchvision declares its operators itself; a second declaration ends the process."""
+    package = find_spec("torchvision")
+    library = package and PathFinder.find_spec("_C", package.submodule_search_locations)
+    if not library:
+        return False
+    try:
+        torch.ops.load_library(library.origin)
+    except OSError:
+        return False
+    return True
 
 
 declare_operators()
