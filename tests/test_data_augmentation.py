@@ -112,13 +112,13 @@ def test_zoom_keeps_the_shape():
 
 
 def test_chances_of_the_transforms_are_independent():
-    """One seed for all transforms once made mirrored pictures the bright ones."""
-    image, augment = square()["image"], augmenter(0)
-    seen = [augment(epoch, 0, image=image)["image"] for epoch in range(200)]
+    """One seed for all transforms would make mirrored pictures the bright ones."""
+    image, augment = square()["image"], humerus_augmenter(0, SIDE)
+    seen = [augment(epoch, 0, image=image)["image"] for epoch in range(300)]
     mirrored = np.array([np.flatnonzero((i > i.mean() + 40).any(0)).mean() < 64 for i in seen])
     bright = np.array([np.median(i) > 40 for i in seen])
     assert mirrored.mean() == pytest.approx(0.5, abs=0.12)
-    assert bright[mirrored].mean() == pytest.approx(bright[~mirrored].mean(), abs=0.2)
+    assert bright[mirrored].mean() == pytest.approx(bright[~mirrored].mean(), abs=0.12)
 
 
 def test_golden():
@@ -136,11 +136,11 @@ def test_golden():
 
 
 GOLDEN = {
-    (0, 0): [20, 41, 58, 70, 56],
-    (0, 1): [70, 41, 109, 71, 52],
-    (1, 0): [69, 40, 119, 83, 34],
-    (7, 3): [70, 39, 114, 74, 19],
-    (99, 250): [20, 43, 59, 73, 63],
+    (0, 0): [70, 38, 115, 72, 65],
+    (0, 1): [15, 29, 63, 69, 37],
+    (1, 0): [13, 39, 58, 75, 46],
+    (7, 3): [18, 42, 59, 74, 65],
+    (99, 250): [23, 33, 64, 68, 28],
 }
 
 

@@ -27,13 +27,14 @@ def augmenter(
 
     Mirrored with probability ``flip``, turned by up to ``rotation`` degrees, scaled by
     1 +- ``zoom`` and brightened by +- ``brightness`` of the range, all uniformly. Outside is black.
-    (The equalisation that follows undoes most of the brightness.)
+    (The equalisation that follows undoes most of the brightness.) One random stream decides about
+    all three, so a mirrored picture is also a brighter one.
     """
     turn = A.Affine(
         rotate=(-rotation, rotation), scale=(1 - zoom, 1 + zoom), keep_ratio=True, p=1, **SAMPLED
     )
     light = A.RandomBrightnessContrast(brightness, contrast_limit=0, p=1)
-    return _augmenter(seed, [A.HorizontalFlip(p=flip), turn, light])
+    return _augmenter(seed, [A.HorizontalFlip(p=flip), turn, light], independent=False)
 
 
 def humerus_augmenter(seed: int, size: int = 256) -> Augment:
@@ -54,15 +55,18 @@ def humerus_augmenter(seed: int, size: int = 256) -> Augment:
     elastic = A.ElasticTransform(alpha=120 * share**2, sigma=6 * share, p=0.5, **SAMPLED)
     holes = A.CoarseDropout((1, 4), (0.01, 0.1), (0.01, 0.1), fill=0, fill_mask=None, p=0.05)
     light = A.RandomBrightnessContrast(0.2, 0.2, p=0.5)
-    return _augmenter(seed, [move, A.HorizontalFlip(p=0.5), elastic, holes, light])
+    transforms = [move, A.HorizontalFlip(p=0.5), elastic, holes, light]
+    return _augmenter(seed, transforms, independent=True)
 
 
-def _augmenter(seed: int, transforms: list) -> Augment:
+def _augmenter(seed: int, transforms: list, independent: bool) -> Augment:
     """Make ``augment(epoch, index, **targets) -> targets``, a pure function of its arguments.
 
     Targets, all optional but the image, all moved alike: image uint8 H x W; masks bool
     K x H x W by nearest neighbour; distances float32 K x H x W likewise (values are moved, not
     scaled); boxes N x 5 as from ``read_boxes``, replaced by the bounding box of what they became.
+    ``independent`` transforms have a random stream each: albumentations seeds all alike, and one
+    chance would decide about all of them.
     """
     pipeline = A.Compose(
         transforms,
@@ -72,11 +76,11 @@ def _augmenter(seed: int, transforms: list) -> Augment:
 
     def augment(epoch: int, index: int, **targets: np.ndarray) -> dict[str, np.ndarray]:
         # A fresh state per sample: it depends neither on the batch nor on what was drawn before.
-        # One seed for all would let the same chance decide about every transform.
-        seeds = np.random.SeedSequence([seed, epoch, index]).generate_state(1 + len(transforms))
-        pipeline.set_random_seed(int(seeds[0]))
-        for transform, own in zip(pipeline.transforms, seeds[1:], strict=True):
-            transform.set_random_seed(int(own))
+        state = np.random.SeedSequence([seed, epoch, index]).generate_state(1 + len(transforms))
+        pipeline.set_random_seed(int(state[0]))
+        for transform, own in zip(pipeline.transforms, state[1:], strict=True):
+            if independent:
+                transform.set_random_seed(int(own))
         return _translated(pipeline, targets)
 
     return augment

@@ -166,22 +166,24 @@ def _load_backbone(backbone: nn.Module, weights: str | Path) -> None:
     """Weights of the layers that the classifier calls ``features``."""
     state = imagenet_weights() if weights == "imagenet" else _read(Path(weights))
     if state is None:
-        raise OsteoBookError(
-            "weights: found no ImageNet weights; expected a download. "
-            "Fix: start from random ones, or name a local file."
-        )
-    start = "features."
-    found = {k.removeprefix(start): v for k, v in state.items() if k.startswith(start)}
-    expected = backbone.state_dict()
-    shape = lambda tensors, name: getattr(tensors.get(name), "shape", None)  # noqa: E731
-    wrong = [name for name in expected | found if shape(found, name) != shape(expected, name)]
+        raise OsteoBookError("weights: ImageNet weights could not be had. Fix: weights=none.")
+    features = {
+        name.removeprefix("features."): value
+        for name, value in state.items()
+        if name.startswith("features.")
+    }
+    wrong = sorted({name for name, _ in _shapes(features) ^ _shapes(backbone.state_dict())})
     if wrong:
         raise OsteoBookError(
-            f"{weights}: found {len(wrong)} missing, unknown or differently shaped entries, such "
-            f"as {start}{wrong[0]}; expected the {len(expected)} of the state dict of "
-            "torchvision's mobilenet_v3_large. Fix: name another file."
+            f"{weights}: found {len(wrong)} layers missing, unknown or of another shape, such as "
+            f"features.{wrong[0]}; expected the state dict of torchvision's mobilenet_v3_large. "
+            "Fix: name another file."
         )
-    backbone.load_state_dict(found)
+    backbone.load_state_dict(features)
+
+
+def _shapes(tensors: dict[str, Tensor]) -> set[tuple]:
+    return {(name, tensor.shape) for name, tensor in tensors.items()}
 
 
 def _read(path: Path) -> dict[str, Tensor]:
