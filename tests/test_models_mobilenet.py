@@ -38,6 +38,15 @@ def test_size_and_shapes(head, parameters, features):
     )
 
 
+@pytest.mark.parametrize("head", HEADS)
+def test_images_of_the_paper_have_three_channels(head):
+    model = mobilenet_segmenter(head).eval()
+    with torch.no_grad():
+        assert model(torch.zeros(1, 3, 256, 256)).shape == (1, 1, 256, 256)
+    with pytest.raises(RuntimeError, match="to have 3 channels, but got 1"):
+        model(torch.zeros(1, 1, 64, 64))
+
+
 def test_same_logits_as_torchvision_with_the_same_weights():
     theirs = lraspp_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=2).eval()
     ours = mobilenet_segmenter("lraspp", channels_out=2).eval()
@@ -122,6 +131,31 @@ def test_wrong_files_are_named(tmp_path):
         mobilenet_segmenter(weights=tmp_path / "other.pth")
     with pytest.raises(SettingError, match="lraspp, deeplab, unet"):
         mobilenet_segmenter("fpn")
+
+
+@pytest.mark.parametrize(
+    ("name", "found"), [("list", "a list"), ("empty", "EOFError"), ("model", "UnpicklingError")]
+)
+def test_other_files_are_one_short_error(name, found, tmp_path):
+    """Nothing of torch's own text, which tells how to load a file that may run code."""
+    path = tmp_path / f"{name}.pth"
+    if name == "empty":
+        path.touch()
+    else:
+        torch.save([1, 2] if name == "list" else torch.nn.Conv2d(1, 1, 1), path)
+    with pytest.raises(OsteoBookError, match=f"{name}.pth: found {found}; expected") as caught:
+        mobilenet_segmenter(weights=path)
+    assert len(str(caught.value)) < 400
+
+
+def test_weights_of_another_network_are_one_short_error(classifier_state, tmp_path):
+    state = dict(classifier_state)
+    del state["features.3.block.0.0.weight"]
+    state["features.0.0.weight"] = torch.zeros(16, 1, 3, 3)
+    torch.save(state, tmp_path / "other.pth")
+    with pytest.raises(OsteoBookError, match="found 2 layers .* features.0.0.weight") as caught:
+        mobilenet_segmenter(weights=tmp_path / "other.pth")
+    assert len(str(caught.value)) < 400
 
 
 def test_absent_imagenet_weights_are_told_and_an_error_when_asked_for(monkeypatch, capsys):
