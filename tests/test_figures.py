@@ -17,7 +17,7 @@ from lib.errors import OsteoBookError, SettingError
 from lib.figures.style import METHODS, REFERENCE_COLOUR, method_style, ordered_methods
 from lib.studies.wrist import METHODS as WRIST
 
-TRAINED = list(WRIST)
+TRAINED = [name for name in METHODS if name in WRIST]
 
 
 @pytest.fixture(autouse=True)
