@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from lib.latency import measure
 from lib.losses.boundary import boundary_loss, signed_distance
 from lib.losses.overlap import dice_loss
 from lib.losses.weighting import UncertaintyWeighting
+from lib.onnx_export import export_onnx
 from lib.statistics import bootstrap_interval, compare_methods, mean, summary
 from lib.studies import humerus
 from lib.studies.humerus_learner import BASE, METHODS, Learner
@@ -195,3 +197,10 @@ def speed(network: torch.nn.Module, device: str) -> pd.DataFrame:
     shape = (3, humerus.METRIC_SIZE, humerus.METRIC_SIZE)
     rows = [{"device": name} | measure(network, shape, name) for name in {"cpu": 0, device: 0}]
     return pd.DataFrame(rows)
+
+
+def onnx_difference(network: torch.nn.Module) -> float:
+    """Largest difference of a logit between the network and its ONNX file, which is deleted."""
+    shape = (3, humerus.METRIC_SIZE, humerus.METRIC_SIZE)
+    with TemporaryDirectory() as folder:
+        return export_onnx(network, shape, Path(folder) / "network.onnx")
