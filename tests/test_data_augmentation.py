@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import distance_transform_edt
 
-from lib.data.augmentation import augmenter
+from lib.data.augmentation import augmenter, humerus_augmenter
 
 SIDE = 128
 
@@ -111,6 +111,16 @@ def test_zoom_keeps_the_shape():
     assert min(sides) < 22 and max(sides) > 38
 
 
+def test_chances_of_the_transforms_are_independent():
+    """One seed for all transforms would make mirrored pictures the bright ones."""
+    image, augment = square()["image"], humerus_augmenter(0, SIDE)
+    seen = [augment(epoch, 0, image=image)["image"] for epoch in range(300)]
+    mirrored = np.array([np.flatnonzero((i > i.mean() + 40).any(0)).mean() < 64 for i in seen])
+    bright = np.array([np.median(i) > 40 for i in seen])
+    assert mirrored.mean() == pytest.approx(0.5, abs=0.12)
+    assert bright[mirrored].mean() == pytest.approx(bright[~mirrored].mean(), abs=0.12)
+
+
 def test_golden():
     """Pins albumentations' behaviour: bounds of the square's mask and the grey level beside it.
 
@@ -132,3 +142,48 @@ GOLDEN = {
     (7, 3): [18, 42, 59, 74, 65],
     (99, 250): [23, 33, 64, 68, 28],
 }
+
+
+# --- humerus
+
+
+def test_humerus_augmentation_keeps_picture_and_mask_together():
+    for epoch in range(40):
+        result = humerus_augmenter(seed=3, size=SIDE)(epoch, 0, **square())
+        mask = result["masks"][0]
+        bright = (
+            result["image"] > (int(result["image"].max()) + int(np.median(result["image"]))) / 2
+        )
+        assert 0.7 * 1200 < mask.sum() < 1.35 * 1200
+        assert (bright != mask).sum() < 0.35 * mask.sum()  # a hole may lie on the square
+
+
+def test_humerus_augmentation_has_every_part_at_its_rate():
+    square_image = square()["image"]
+    results = [humerus_augmenter(0, SIDE)(epoch, 0, **square()) for epoch in range(300)]
+    images = [result["image"] for result in results]
+    unchanged = np.mean([np.array_equal(image, square_image) for image in images])
+    assert unchanged < 0.15  # all five spare a picture with 0.3 * 0.5**3 * 0.95 = 0.036
+    mirrored = [np.flatnonzero(r["masks"][0].any(0)).mean() < SIDE / 2 for r in results]
+    assert np.mean(mirrored) == pytest.approx(0.5, abs=0.1)
+
+
+def test_elastic_deformation_bends_half_the_pictures_by_the_same_share_of_any_size():
+    def bends(side):
+        """What is left of a ramp of columns when its best plane is taken away, in sides."""
+        columns = np.tile(np.arange(side), (side, 1))
+        inside = slice(side // 4, -side // 4)
+        rows = np.stack([np.ones(columns.size), columns.ravel(), columns.T.ravel()], 1)
+        plane = rows.reshape(side, side, 3)[inside, inside].reshape(-1, 3)
+        found = []
+        for epoch in range(60):
+            image = np.uint8(columns * (200 / side) + 20)
+            seen = humerus_augmenter(1, side)(epoch, 0, image=image)["image"][inside, inside]
+            fit, *_ = np.linalg.lstsq(plane, seen.ravel().astype(float), rcond=None)
+            slope = np.hypot(fit[1], fit[2]) * side
+            found.append((seen.ravel() - plane @ fit).std() / slope)
+        return np.array(found)
+
+    small, large = bends(64), bends(256)
+    assert np.mean(large > 0.004) == pytest.approx(0.5, abs=0.15)
+    assert np.quantile(large, 0.8) == pytest.approx(np.quantile(small, 0.8), rel=0.3)

@@ -236,7 +236,7 @@ def test_tight_variant_depends_on_seed_and_case_only(cases):
     assert (masks != other).any()
     with pytest.raises(DataError, match="leave negatives out"):
         prepare_all(cases, 64, "tight")
-    with pytest.raises(SettingError, match="found 'wide'; expected 'whole' or 'tight'"):
+    with pytest.raises(SettingError, match="found 'wide'; expected 'whole', 'tight' or 'plain'"):
         prepare(cases.iloc[0].to_dict(), 64, "wide")
 
 

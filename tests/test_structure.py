@@ -18,7 +18,7 @@ ROWS = (
     ("data",),
     ("models", "losses"),
     ("training",),
-    ("metrics",),
+    ("latency", "metrics", "onnx_export"),
     ("ranking", "statistics", "claims", "audits"),
     ("figures", "explore"),
     ("trials",),

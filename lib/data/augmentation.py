@@ -9,7 +9,11 @@ import albumentations as A  # noqa: E402
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 
+SAMPLED = {"interpolation": cv2.INTER_LINEAR, "mask_interpolation": cv2.INTER_NEAREST}
 FRACTIONS_FIRST, CLASS_FIRST = [1, 2, 3, 4, 0], [4, 0, 1, 2, 3]
+
+
+Augment = Callable[..., dict[str, np.ndarray]]
 
 
 def augmenter(
@@ -18,38 +22,65 @@ def augmenter(
     rotation: float = 15,
     zoom: float = 0.1,
     brightness: float = 0.1,
-) -> Callable[..., dict[str, np.ndarray]]:
-    """Make ``augment(epoch, index, **targets) -> targets``, a pure function of its arguments.
+) -> Augment:
+    """The wrist study's augmentation; ``_augmenter`` says what it takes and gives.
 
     Mirrored with probability ``flip``, turned by up to ``rotation`` degrees, scaled by
     1 +- ``zoom`` and brightened by +- ``brightness`` of the range, all uniformly. Outside is black.
-    (In the wrist study the equalisation that follows undoes most of the brightness.)
+    (The equalisation that follows undoes most of the brightness.) One random stream decides about
+    all three, so a mirrored picture is also a brighter one.
+    """
+    turn = A.Affine(
+        rotate=(-rotation, rotation), scale=(1 - zoom, 1 + zoom), keep_ratio=True, p=1, **SAMPLED
+    )
+    light = A.RandomBrightnessContrast(brightness, contrast_limit=0, p=1)
+    return _augmenter(seed, [A.HorizontalFlip(p=flip), turn, light], independent=False)
+
+
+def humerus_augmenter(seed: int, size: int = 256) -> Augment:
+    """The humerus study's augmentation (table 1b); what its print has lost is assumed [A].
+
+    One move (shift 5 %, scale +- 10 % [A], turn +- 15 degrees [A]) with probability 0.7, a mirror
+    image with 0.5 [A], elastic deformation (120, sigma 6 pixels [A] at 256) with 0.5 [A], 1 to 4
+    black holes of 1 to 10 % of the side with 0.05 [A], brightness and contrast +- 20 % with 0.5
+    [A]. Masks are not dropped with the holes [A]. ``size``: pixels of a side; the elastic
+    deformation keeps its size relative to the image.
+    """
+    share = size / 256
+    move = A.Affine(
+        translate_percent=(-0.05, 0.05), scale=(0.9, 1.1), rotate=(-15, 15), keep_ratio=True, p=0.7,
+        **SAMPLED,
+    )  # fmt: skip
+    # blurred white noise shrinks with sigma, so alpha falls with the square to move as far
+    elastic = A.ElasticTransform(alpha=120 * share**2, sigma=6 * share, p=0.5, **SAMPLED)
+    holes = A.CoarseDropout((1, 4), (0.01, 0.1), (0.01, 0.1), fill=0, fill_mask=None, p=0.05)
+    light = A.RandomBrightnessContrast(0.2, 0.2, p=0.5)
+    transforms = [move, A.HorizontalFlip(p=0.5), elastic, holes, light]
+    return _augmenter(seed, transforms, independent=True)
+
+
+def _augmenter(seed: int, transforms: list, independent: bool) -> Augment:
+    """Make ``augment(epoch, index, **targets) -> targets``, a pure function of its arguments.
 
     Targets, all optional but the image, all moved alike: image uint8 H x W; masks bool
     K x H x W by nearest neighbour; distances float32 K x H x W likewise (values are moved, not
     scaled); boxes N x 5 as from ``read_boxes``, replaced by the bounding box of what they became.
+    ``independent`` transforms have a random stream each: albumentations seeds all alike, and one
+    chance would decide about all of them.
     """
     pipeline = A.Compose(
-        [
-            A.HorizontalFlip(p=flip),
-            A.Affine(
-                rotate=(-rotation, rotation),
-                scale=(1 - zoom, 1 + zoom),
-                keep_ratio=True,
-                interpolation=cv2.INTER_LINEAR,
-                mask_interpolation=cv2.INTER_NEAREST,
-                p=1,
-            ),
-            A.RandomBrightnessContrast(brightness, contrast_limit=0, p=1),
-        ],
+        transforms,
         bbox_params=A.BboxParams("yolo"),
         additional_targets={"distances": "masks"},
     )
 
     def augment(epoch: int, index: int, **targets: np.ndarray) -> dict[str, np.ndarray]:
         # A fresh state per sample: it depends neither on the batch nor on what was drawn before.
-        state = np.random.SeedSequence([seed, epoch, index]).generate_state(1)
+        state = np.random.SeedSequence([seed, epoch, index]).generate_state(1 + len(transforms))
         pipeline.set_random_seed(int(state[0]))
+        for transform, own in zip(pipeline.transforms, state[1:], strict=True):
+            if independent:
+                transform.set_random_seed(int(own))
         return _translated(pipeline, targets)
 
     return augment

@@ -11,7 +11,7 @@ import torch
 
 from lib.data.preprocess import finish as finish_radiograph
 
-Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+Batch = tuple[torch.Tensor, ...]
 DEPTH = 2  # batches made ahead
 
 
@@ -22,6 +22,9 @@ class Batches:
     images uint8 N x H x W and masks bool N x K x H x W are what ``prepare_all`` gives, ``augment``
     is what ``augmenter`` makes, ``finish`` maps an image uint8 H x W to float32 C x H x W.
     x is float32 B x C x H x W, y float32 B x K x H x W, index int64 B (rows of ``images``).
+    ``annotate`` maps augmented masks (bool K x H x W) to a float32 array of the same shape, which
+    follows as a fourth tensor. ``sampling``, asked at the start of an epoch, gives the probability
+    of each row; the rows of a shuffled epoch are then drawn with replacement.
     An error in the background is raised where the batches are consumed.
     """
 
@@ -33,6 +36,8 @@ class Batches:
     seed: int = 42
     shuffle: bool = False
     drop_last: bool = False
+    annotate: Callable[[np.ndarray], np.ndarray] | None = None
+    sampling: Callable[[], np.ndarray] | None = None
 
     def __len__(self) -> int:
         """Number of batches in an epoch."""
@@ -43,21 +48,24 @@ class Batches:
         """The batches of one epoch; may be abandoned at any time."""
         order = np.arange(len(self.images))
         if self.shuffle:
-            order = np.random.default_rng([self.seed, epoch]).permutation(order)
+            rng = np.random.default_rng([self.seed, epoch])
+            chances = self.sampling() if self.sampling else None
+            order = rng.choice(order, len(order), replace=chances is not None, p=chances)
         parts = [order[n * self.batch_size :][: self.batch_size] for n in range(len(self))]
         return _ahead(self._batch(part, epoch) for part in parts)
 
     def _batch(self, indices: np.ndarray, epoch: int) -> Batch:
         samples = [self._sample(index, epoch) for index in indices]
-        x, y = (torch.from_numpy(np.stack(arrays)) for arrays in zip(*samples, strict=True))
-        return x, y, torch.from_numpy(indices)
+        x, y, *rest = (torch.from_numpy(np.stack(arrays)) for arrays in zip(*samples, strict=True))
+        return x, y, torch.from_numpy(indices), *rest
 
-    def _sample(self, index: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+    def _sample(self, index: int, epoch: int) -> tuple[np.ndarray, ...]:
         image, masks = self.images[index], self.masks[index]
         if self.augment is not None:
             changed = self.augment(epoch, int(index), image=image, masks=masks)
             image, masks = changed["image"], changed["masks"]
-        return self.finish(image), masks.astype(np.float32)
+        rest = () if self.annotate is None else (self.annotate(masks),)
+        return self.finish(image), masks.astype(np.float32), *rest
 
 
 def _ahead(batches: Iterator[Batch]) -> Iterator[Batch]:

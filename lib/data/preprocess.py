@@ -103,16 +103,20 @@ def prepare(
     """Read a case and take it through the contrast stretch: (uint8, bool), both size x size.
 
     ``variant``: "whole" is cropped to the limb, "tight" to the largest box, at a random place that
-    depends on the seed and the case. Raises DataError for bad files and for "tight" without a box.
+    depends on the seed and the case; "plain" is resized only, grey levels as in the file. Raises
+    DataError for bad files and for "tight" without a box.
     """
     image, mask, _ = load_case(case)
+    if variant == "plain":
+        image, mask = resize(image, mask, size)
+        return _to_uint8(image), mask
     if variant == "whole":
         image, mask = crop_to_limb(image, mask)
     elif variant == "tight":
         image, mask = tight_crop(image, mask, seed=[seed, zlib.crc32(case["case"].encode())])
     else:
         raise SettingError(
-            f"variant: found {variant!r}; expected 'whole' or 'tight'. Fix: choose one."
+            f"variant: found {variant!r}; expected 'whole', 'tight' or 'plain'. Fix: choose one."
         )
     image, mask = resize(normalise(image), mask, size)
     return _to_uint8(contrast_stretch(image)), mask

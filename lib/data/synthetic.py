@@ -89,6 +89,8 @@ def write_cases(folder: Path, request: dict, indices: list[int]) -> None:
             with replacing(folder / name) as temporary:
                 temporary.write_bytes(content)
         row = phantom_files.table_row(phantom, case, files)
+        if hasattr(scene, "TARGET"):  # the one structure that the study segments
+            row["mask"] = f"masks/{scene.TARGET}/{case}.png"
         digests = {name: digest(content) for name, content in files.items()}
         with replacing(_record(folder, index)) as temporary:
             temporary.write_text(json.dumps({"row": row, "files": digests}))

@@ -74,7 +74,8 @@ def learning_curves(history: pd.DataFrame, panels: list[Panel]) -> Figure:
         top = 1.05 * highest[ylabel]
         axes.set_ylim(0, min(top, 1) if "fraction" in ylabel else top)
     figure.legend(handles=_legend_handles(panels), loc="outside upper center", ncols=4)
-    note(figure, _describe(runs))
+    several_folds = history["fold"].nunique() > 1 if "fold" in history else False
+    note(figure, _describe(runs, "fold" if several_folds else "seed"))
     return figure
 
 
@@ -117,8 +118,8 @@ def _legend_handles(panels):
     return handles
 
 
-def _describe(runs):
+def _describe(runs, unit):
     if max(runs) == 1:
-        return "One run (n = 1 seed) per method."
+        return f"One run (n = 1 {unit}) per method."
     count = f"{min(runs)} to {max(runs)}" if min(runs) < max(runs) else max(runs)
-    return f"Line: mean over n = {count} runs (seeds). Band: smallest to largest run."
+    return f"Line: mean over n = {count} runs ({unit}s). Band: smallest to largest run."

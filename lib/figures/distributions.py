@@ -27,7 +27,10 @@ HALF_HEIGHT = 0.38
 
 @style()
 def metric_distributions(
-    metrics: pd.DataFrame, names=("f1", "iou", "precision", "recall"), rows: str = "dataset"
+    metrics: pd.DataFrame,
+    names=("f1", "iou", "precision", "recall"),
+    rows: str = "dataset",
+    clip_sd: float | None = None,
 ) -> Figure:
     """Distribution over cases: one column a metric, one row a value of ``rows``, one line a method.
 
@@ -35,9 +38,12 @@ def metric_distributions(
     "dataset" or "structure", the other must be a single one. Several seeds or folds of a case are
     averaged first, so that a point is a case. From 15 cases on: violin (no wider than the data),
     points, median and its 95 % interval; below: box and points. Undefined values are left out and
-    counted in the note.
+    counted in the note; so are, with ``clip_sd``, those farther than so many SD from their method's
+    mean (the humerus paper's figure 1 uses 3).
     """
     metrics = metrics[metrics["metric"].isin(names)]
+    everything = len(metrics)
+    metrics = metrics if clip_sd is None else _without_outliers(metrics, clip_sd)
     require_single(metrics, "structure" if rows == "dataset" else "dataset")
     methods, facets = ordered_methods(metrics["method"]), list(metrics[rows].unique())
     figure = new_figure(height_in=len(facets) * (0.24 * len(methods) + 0.45) + 0.5)
@@ -53,7 +59,16 @@ def metric_distributions(
         axes.set_xlabel(f"{label(name)} ({unit})")
         fraction_axis(axes) if unit == "fraction" else axes.set_xlim(left=0)
     note(figure, _describe(metrics, rows))
+    if clip_sd is not None:
+        left_out = f"{everything - len(metrics)} of {everything} values"
+        note(figure, f"{left_out} beyond {clip_sd:g} SD of their method's mean are not shown.")
     return figure
+
+
+def _without_outliers(metrics: pd.DataFrame, clip_sd: float) -> pd.DataFrame:
+    groups = metrics.groupby(["dataset", "structure", "method", "metric"])["value"]
+    apart = (metrics["value"] - groups.transform("mean")).abs()
+    return metrics[~(apart > clip_sd * groups.transform("std"))]
 
 
 def average_over_runs(metrics: pd.DataFrame) -> pd.DataFrame:

@@ -36,7 +36,7 @@ def loss_explorer(
     pictures = (
         ("image", image, {"vmin": 0, "vmax": 1}),
         ("probability", probability, {"vmin": 0, "vmax": 1, "cmap": "magma"}),
-        ("cross-entropy (nats)", loss_map, {"vmin": 0, "cmap": "magma"}),
+        ("cost of a pixel", loss_map, {"vmin": 0, "cmap": "magma"}),
         ("gradient by logit", gradient, {"vmin": -limit, "vmax": limit, "cmap": "RdBu_r"}),
     )
     for axes, (name, picture, options) in zip(panels, pictures, strict=True):

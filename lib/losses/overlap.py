@@ -5,14 +5,19 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def _checked(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Both tensors in float32; a silent broadcast of unequal shapes would be a wrong loss."""
-    if logits.shape != target.shape:
-        raise ValueError(
-            f"logits are {tuple(logits.shape)} but target is {tuple(target.shape)}; "
-            "expected two equal shapes B x K x H x W"
-        )
-    return logits.float(), target.float()
+def checked(logits: Tensor, **others: Tensor) -> tuple[Tensor, ...]:
+    """All tensors in float32; a silent broadcast of unequal shapes would be a wrong loss.
+
+    Raises:
+        ValueError: if one of the others, which come by name, has not the shape of the logits.
+    """
+    for name, tensor in others.items():
+        if tensor.shape != logits.shape:
+            raise ValueError(
+                f"logits are {tuple(logits.shape)} but {name} is {tuple(tensor.shape)}; "
+                "expected two equal shapes B x K x H x W"
+            )
+    return logits.float(), *(tensor.float() for tensor in others.values())
 
 
 def binary_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
@@ -28,7 +33,7 @@ def binary_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     Raises:
         ValueError: if the shapes differ.
     """
-    logits, target = _checked(logits, target)
+    logits, target = checked(logits, target=target)
     return functional.binary_cross_entropy_with_logits(logits, target)
 
 
@@ -50,7 +55,7 @@ def dice_loss(logits: Tensor, target: Tensor, smooth: float = 1.0, exponent: int
     Raises:
         ValueError: if the shapes differ.
     """
-    logits, target = _checked(logits, target)
+    logits, target = checked(logits, target=target)
     probability = torch.sigmoid(logits)
     pixels = (-2, -1)
     overlap = (probability * target).sum(pixels)

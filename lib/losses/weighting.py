@@ -1,6 +1,10 @@
 """Schemes that weight the terms of a summed loss."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -39,3 +43,44 @@ class LinearWeighting:
         makes them comparable.
         """
         return (self.alpha_start + self.alpha_end + self.beta_start + self.beta_end) / 2
+
+
+class UncertaintyWeighting(nn.Module):
+    """Sum over terms of 0.5 exp(-s_i) L_i + 0.5 s_i with learnt s_i = ln sigma_i^2.
+
+    Humerus study, after Kendall, Gal and Cipolla 2018. The minimum over s_i is at s_i = ln L_i, so
+    a term ends with the weight 1 / (2 L_i) and the total may be negative. For L_i < 0 there is no
+    minimum: the weight grows without end, and the faster the larger it is. A loss that falls to 0
+    takes s_i along too, but only as its logarithm. All s_i start at 0.
+
+    Every call first puts s back into [-limit, limit], in place. A clamp inside the formula would
+    stop the gradient of an s beyond the limit, which then never returned, and without one it would
+    drift ever further out; this way s is at most one step of the optimiser outside, keeps its
+    whole gradient and leaves the limit as soon as that turns.
+
+    Args:
+        n_terms: number of loss terms.
+        limit: largest |s|, > 0; 6 keeps the weights between 0.0012 and 202 [assumed].
+    """
+
+    def __init__(self, n_terms: int, limit: float = 6.0):
+        super().__init__()
+        self.limit = limit
+        self.log_variance = nn.Parameter(torch.zeros(n_terms))
+
+    def forward(self, terms: Sequence[Tensor]) -> Tensor:
+        """Weighted sum, a scalar, of ``n_terms`` scalar losses.
+
+        Raises:
+            ValueError: if there are more or fewer terms than weights.
+        """
+        s = self.log_variance
+        if len(terms) != len(s):
+            raise ValueError(f"found {len(terms)} loss terms; expected {len(s)}, one per weight")
+        with torch.no_grad():
+            s.clamp_(-self.limit, self.limit)
+        return (0.5 * torch.exp(-s) * torch.stack(tuple(terms)) + 0.5 * s).sum()
+
+    def weights(self) -> Tensor:
+        """What each loss is multiplied by, 0.5 exp(-s_i): a constant tensor of n_terms."""
+        return 0.5 * torch.exp(-self.log_variance.detach().clamp(-self.limit, self.limit))

@@ -24,6 +24,7 @@ from lib.phantoms.xray import Exposure, Look, develop, expose, shrink, to_eight_
 
 NAME, STUDY = "shoulder", "humerus"
 STRUCTURES = ("humerus", "scapula", "clavicle", "ribs")
+TARGET = "humerus"  # what the study segments
 CASES = 286
 VIEWS = (1, 2, 1, 3, 1, 2, 1, 1, 2, 3)  # pictures of successive patients, again and again
 SIZE = 256

@@ -1,0 +1,209 @@
+"""MobileNetV3-Large for segmentation, with the head's features and rates of its two parts.
+
+The humerus paper names a "modified MobileNetV3-Large" that works in real time, and nothing else;
+the LR-ASPP head of Howard et al. 2019 is assumed [A].
+"""
+
+import socket
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+import lib.models.torchvision_cpu  # noqa: F401 - before torchvision
+from lib.errors import OsteoBookError, SettingError
+
+# isort: split
+from torchvision.models import MobileNet_V3_Large_Weights, mobilenet_v3_large
+from torchvision.models._utils import IntermediateLayerGetter
+from torchvision.models.segmentation import deeplabv3_mobilenet_v3_large, lraspp_mobilenet_v3_large
+
+HEADS = ("lraspp", "deeplab", "unet")
+IMAGENET_MEAN, IMAGENET_SD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of RGB in [0, 1]
+# torchvision's 0.01 suits long trainings: after 60 steps its running statistics are those of the
+# start, and in evaluation nothing is found.
+MOMENTUM = 0.1
+# Last layers of 16, 24, 40, 112 and 960 channels at 1/2, 1/4, 1/8, 1/16 and 1/32 of the size
+TAPS = {"1": 16, "3": 24, "6": 40, "12": 112, "16": 960}
+DOWNLOAD_SECONDS = 15  # without an answer
+
+
+def mobilenet_segmenter(
+    head: str = "lraspp", channels_out: int = 1, weights: str | Path | None = None
+) -> "MobileNetSegmenter":
+    """MobileNetV3-Large with a head; B x 3 x H x W -> logits B x K x H x W.
+
+    Args:
+        head: "lraspp" (3 218 138 parameters with K = 1), "deeplab" (11 020 337), or "unet", a light
+            decoder with skips of 16, 24, 40, 112 and 960 channels.
+        channels_out: K.
+        weights: None for random ones (batch norm then has momentum 0.1), "imagenet", or a file with
+            the state dict of torchvision's classifier, .pth or .safetensors.
+
+    Raises:
+        SettingError: if there is no such head.
+        OsteoBookError: if the weights cannot be had or belong to another network.
+    """
+    if head not in HEADS:
+        raise SettingError(f"head: found {head!r}; expected one of {', '.join(HEADS)}.")
+    options = {"weights": None, "weights_backbone": None, "num_classes": channels_out}
+    if head == "lraspp":
+        whole = lraspp_mobilenet_v3_large(**options)
+        model = MobileNetSegmenter(whole.backbone, LrasppHead(whole.classifier), 128)
+    elif head == "deeplab":
+        whole = deeplabv3_mobilenet_v3_large(**options)
+        model = MobileNetSegmenter(whole.backbone, DeepLabHead(whole.classifier), 256)
+    else:
+        features = mobilenet_v3_large(weights=None).features
+        taps = IntermediateLayerGetter(features, {name: name for name in TAPS})
+        model = MobileNetSegmenter(taps, UNetHead(channels_out), UNetHead.CHANNELS)
+    if weights is None:
+        _set_momentum(model)
+    else:
+        _load_backbone(model.backbone, weights)
+    return model
+
+
+class MobileNetSegmenter(nn.Module):
+    """Backbone and head; ``feature_channels`` is C of the features before the last layer."""
+
+    def __init__(self, backbone: nn.Module, head: nn.Module, feature_channels: int):
+        super().__init__()
+        self.backbone, self.head, self.feature_channels = backbone, head, feature_channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images B x 3 x H x W -> logits B x K x H x W."""
+        return self.forward_features(x)[0]
+
+    def forward_features(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits B x K x H x W, and the head's features B x C x h x w on its own grid."""
+        logits, features = self.head(self.backbone(x))
+        return interpolate(logits, size=x.shape[-2:], mode="bilinear"), features
+
+
+class LrasppHead(nn.Module):
+    """torchvision's LR-ASPP head, with the features it classifies."""
+
+    def __init__(self, parts: nn.Module):
+        super().__init__()
+        self.parts = parts
+
+    def forward(self, levels: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        low, high = levels["low"], levels["high"]
+        features = self.parts.cbr(high) * self.parts.scale(high)
+        features = interpolate(features, size=low.shape[-2:], mode="bilinear")
+        logits = self.parts.low_classifier(low) + self.parts.high_classifier(features)
+        return logits, features
+
+
+class DeepLabHead(nn.Module):
+    """torchvision's DeepLabV3 head, with the features it classifies."""
+
+    def __init__(self, parts: nn.Sequential):
+        super().__init__()
+        *first, self.last = parts
+        self.first = nn.Sequential(*first)
+
+    def forward(self, levels: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        features = self.first(levels["out"])
+        return self.last(features), features
+
+
+class UNetHead(nn.Module):
+    """Decoder that doubles the grid four times and joins the backbone's level at each."""
+
+    CHANNELS = 32
+
+    def __init__(self, channels_out: int):
+        super().__init__()
+        *skips, deepest = TAPS.values()
+        steps = []
+        for skip in reversed(skips):
+            target = max(skip, self.CHANNELS)
+            steps.append(nn.Sequential(
+                nn.Conv2d(deepest + skip, target, 3, padding=1, bias=False),
+                nn.BatchNorm2d(target),
+                nn.ReLU(inplace=True),
+            ))  # fmt: skip
+            deepest = target
+        self.steps, self.last = nn.ModuleList(steps), nn.Conv2d(deepest, channels_out, 1)
+
+    def forward(self, levels: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        *skips, x = levels.values()
+        for step, skip in zip(self.steps, reversed(skips), strict=True):
+            x = step(torch.cat([skip, interpolate(x, size=skip.shape[-2:], mode="bilinear")], 1))
+        return self.last(x), x
+
+
+def parameter_groups(model: MobileNetSegmenter, backbone_lr: float, head_lr: float) -> list[dict]:
+    """Groups of an optimiser: backbone first, head second, each with its learning rate."""
+    rates = ((model.backbone, backbone_lr), (model.head, head_lr))
+    return [{"params": list(part.parameters()), "lr": rate} for part, rate in rates]
+
+
+@lru_cache(maxsize=1)
+def imagenet_weights() -> dict[str, Tensor] | None:
+    """torchvision's ImageNet weights of the classifier; None, with a line of why, without them.
+
+    They are downloaded once and kept where torch keeps such files.
+    """
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(DOWNLOAD_SECONDS)
+    try:
+        chosen = MobileNet_V3_Large_Weights.IMAGENET1K_V2
+        return chosen.get_state_dict(progress=False, check_hash=True)
+    except (OSError, RuntimeError) as error:
+        print(f"ImageNet weights of MobileNetV3 could not be had ({error}); training from scratch")
+        return None
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _load_backbone(backbone: nn.Module, weights: str | Path) -> None:
+    """Weights of the layers that the classifier calls ``features``."""
+    state = imagenet_weights() if weights == "imagenet" else _read(Path(weights))
+    if state is None:
+        raise OsteoBookError("weights: ImageNet weights could not be had. Fix: weights=none.")
+    features = {
+        name.removeprefix("features."): value
+        for name, value in state.items()
+        if name.startswith("features.")
+    }
+    wrong = sorted({name for name, _ in _shapes(features) ^ _shapes(backbone.state_dict())})
+    if wrong:
+        raise OsteoBookError(
+            f"{weights}: found {len(wrong)} layers missing, unknown or of another shape, such as "
+            f"features.{wrong[0]}; expected the state dict of torchvision's mobilenet_v3_large. "
+            "Fix: name another file."
+        )
+    backbone.load_state_dict(features)
+
+
+def _shapes(tensors: dict[str, Tensor]) -> set[tuple]:
+    return {(name, tensor.shape) for name, tensor in tensors.items()}
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    # Damaged files end in errors of any kind; torch's own text tells how to load unsafe ones.
+    except Exception as error:
+        state = type(error).__name__
+    if not isinstance(state, dict):
+        found = state if isinstance(state, str) else f"a {type(state).__name__}"
+        raise OsteoBookError(
+            f"{path}: found {found}; expected a state dict, .pth or .safetensors. "
+            "Fix: name another file."
+        )
+    return state
+
+
+def _set_momentum(model: nn.Module) -> None:
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = MOMENTUM
