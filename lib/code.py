@@ -15,8 +15,9 @@ from lib.paths import ROOT
 NOT_COUNTED = ("lib/__init__.py", "lib/errors.py", "lib/paths.py", "lib/profiles.py")
 # A new release of one of these may change a trained number.
 LIBRARIES = (
-    *("torch", "numpy", "scipy", "albumentations"),
-    *("opencv-python-headless", "scikit-image", "pydicom"),
+    *("torch", "torchvision", "segmentation-models-pytorch", "timm"),
+    *("numpy", "scipy", "albumentations", "opencv-python-headless", "scikit-image"),
+    *("pydicom", "nibabel"),
 )
 
 

@@ -107,6 +107,7 @@ class Fit:
         maximise: whether a larger monitored value is better.
         keep_best: end with the weights of the best monitored epoch instead of the last.
         patience: epochs without improvement before stopping; None never stops early.
+        stop: (history so far, one row an epoch) -> whether this was the last epoch.
     """
 
     optimizer: torch.optim.Optimizer
@@ -119,6 +120,7 @@ class Fit:
     maximise: bool = False
     keep_best: bool = False
     patience: int | None = None
+    stop: Callable[[pd.DataFrame], bool] | None = None
 
     def __post_init__(self):
         needs_monitor = (
@@ -157,7 +159,7 @@ def fit(
     checkpoint = folder / "checkpoint.safetensors" if folder else None
     state = load_checkpoint(checkpoint, model, settings) if checkpoint else TrainingState()
     saved_at = time.monotonic()
-    while state.epoch < settings.epochs and not _out_of_patience(state, settings):
+    while state.epoch < settings.epochs and not _is_over(state, settings):
         seed_everything(settings.seed, 1 + state.epoch)
         row = {"epoch": state.epoch, "learning_rate": settings.optimizer.param_groups[0]["lr"]}
         row |= _train_epoch(model, batches(state.epoch), loss, settings, state.epoch)
@@ -255,8 +257,12 @@ def _remember_best(state: TrainingState, model: nn.Module, row: dict, settings: 
         state.epochs_since_best += 1
 
 
-def _out_of_patience(state: TrainingState, settings: Fit) -> bool:
-    return settings.patience is not None and state.epochs_since_best >= settings.patience
+def _is_over(state: TrainingState, settings: Fit) -> bool:
+    """Whether an epoch, of this run or an interrupted one before it, was the last."""
+    if settings.patience is not None and state.epochs_since_best >= settings.patience:
+        return True
+    wanted = settings.stop is not None and state.history
+    return bool(wanted) and settings.stop(pd.DataFrame(state.history))
 
 
 def _step_scheduler(row: dict, settings: Fit) -> None:

@@ -29,7 +29,7 @@ TABLES = ("metrics", "history")
 def trial_name(trial: dict) -> str:
     """Readable part of a trial's folder name."""
     parts = [trial["dataset"], trial["method"], f"fold{trial['fold']}", f"seed{trial['seed']}"]
-    return "-".join(parts)
+    return "-".join(parts).replace("/", "-")  # a method may be two names with a slash
 
 
 def describe(trial: dict, fingerprint: str) -> dict:

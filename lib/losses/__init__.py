@@ -4,20 +4,31 @@ Logits and targets are ``B x K x H x W`` with K independent sigmoid channels. Lo
 float32 even under autocast, return a scalar mean, and are finite for empty masks.
 """
 
-from lib.losses.boundary import boundary_loss, signed_distance
+from lib.losses.boundary import boundary_loss, edge_cross_entropy, signed_distance
 from lib.losses.contrastive import pixel_contrastive_loss
+from lib.losses.dual_level import (
+    PRINTED_WEIGHTS,
+    dual_level_cross_entropy,
+    foreground_class_weights,
+    region_area_weights,
+)
 from lib.losses.focal import focal_loss, foreground_alpha
 from lib.losses.overlap import binary_cross_entropy, dice_loss
 from lib.losses.weighting import LinearWeighting, UncertaintyWeighting
 
 __all__ = [
+    "PRINTED_WEIGHTS",
     "LinearWeighting",
     "UncertaintyWeighting",
     "binary_cross_entropy",
     "boundary_loss",
     "dice_loss",
+    "dual_level_cross_entropy",
+    "edge_cross_entropy",
     "focal_loss",
     "foreground_alpha",
+    "foreground_class_weights",
     "pixel_contrastive_loss",
+    "region_area_weights",
     "signed_distance",
 ]

@@ -9,12 +9,13 @@ from functools import lru_cache
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 import lib.models.torchvision_cpu  # noqa: F401 - before torchvision
 from lib.errors import OsteoBookError, SettingError
+from lib.models.depthwise import quick_depthwise
+from lib.models.states import load_exactly, read_state
 
 # isort: split
 from torchvision.models import MobileNet_V3_Large_Weights, mobilenet_v3_large
@@ -64,6 +65,7 @@ def mobilenet_segmenter(
         _set_momentum(model)
     else:
         _load_backbone(model.backbone, weights)
+    quick_depthwise(model)
     return model
 
 
@@ -164,7 +166,7 @@ def imagenet_weights() -> dict[str, Tensor] | None:
 
 def _load_backbone(backbone: nn.Module, weights: str | Path) -> None:
     """Weights of the layers that the classifier calls ``features``."""
-    state = imagenet_weights() if weights == "imagenet" else _read(Path(weights))
+    state = imagenet_weights() if weights == "imagenet" else read_state(Path(weights))
     if state is None:
         raise OsteoBookError("weights: ImageNet weights could not be had. Fix: weights=none.")
     features = {
@@ -172,35 +174,8 @@ def _load_backbone(backbone: nn.Module, weights: str | Path) -> None:
         for name, value in state.items()
         if name.startswith("features.")
     }
-    wrong = sorted({name for name, _ in _shapes(features) ^ _shapes(backbone.state_dict())})
-    if wrong:
-        raise OsteoBookError(
-            f"{weights}: found {len(wrong)} layers missing, unknown or of another shape, such as "
-            f"features.{wrong[0]}; expected the state dict of torchvision's mobilenet_v3_large. "
-            "Fix: name another file."
-        )
-    backbone.load_state_dict(features)
-
-
-def _shapes(tensors: dict[str, Tensor]) -> set[tuple]:
-    return {(name, tensor.shape) for name, tensor in tensors.items()}
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    # Damaged files end in errors of any kind; torch's own text tells how to load unsafe ones.
-    except Exception as error:
-        state = type(error).__name__
-    if not isinstance(state, dict):
-        found = state if isinstance(state, str) else f"a {type(state).__name__}"
-        raise OsteoBookError(
-            f"{path}: found {found}; expected a state dict, .pth or .safetensors. "
-            "Fix: name another file."
-        )
-    return state
+    whose = "torchvision's mobilenet_v3_large"
+    load_exactly(backbone, features, str(weights), whose)
 
 
 def _set_momentum(model: nn.Module) -> None:

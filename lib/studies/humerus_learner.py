@@ -83,7 +83,7 @@ def optimizer(trial: dict, learner: Learner) -> torch.optim.AdamW:
         groups.append({"params": parameters, "lr": head_lr, "weight_decay": 0.0})
     if METHODS[trial["method"]].contrast:
         groups.append({"params": list(learner.projection.parameters()), "lr": PROJECTION_LR})
-    return torch.optim.AdamW(groups, weight_decay=trial["weight_decay"])
+    return torch.optim.AdamW(groups, weight_decay=trial["weight_decay"], fused=True)
 
 
 def loss_terms(trial: dict, learner: Learner, batch: tuple, epoch: int) -> dict:  # noqa: ARG001
