@@ -1,5 +1,6 @@
 """Claims of a paper beside our evidence: one verdict a claim, none left out."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pandas as pd
@@ -90,6 +91,14 @@ def verdict_from_interval(low, high, expected_sign: int) -> str:
     if all(bound > 0 for bound in bounds):
         return "reproduced"
     return "contradicted" if all(bound < 0 for bound in bounds) else "inconclusive"
+
+
+def verdict_of_all(verdicts: Iterable[str]) -> str:
+    """A claim of several parts holds if all do, fails if one does, and is open otherwise."""
+    found = set(verdicts)
+    if "contradicted" in found:
+        return "contradicted"
+    return "reproduced" if found == {"reproduced"} else "inconclusive"
 
 
 def _names(ids):

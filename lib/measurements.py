@@ -10,6 +10,7 @@ structure smaller than `SMALLEST_PX` pixels is taken as absent.
 
 import cv2
 import numpy as np
+from scipy.ndimage import uniform_filter1d
 from scipy.spatial.distance import cdist
 from scipy.stats import siegelslopes
 
@@ -18,6 +19,7 @@ from lib.errors import SettingError
 SMALLEST_PX = 12  # [A] pixels of a structure: below, its ends are noise
 SHAFT_FROM = 2.0  # [A] radii of the epiphysis, from its centre: there the flare has ended
 SHORTEST = 0.5  # [A] radii of the epiphysis: a shorter piece of shaft shows no direction
+STEEPEST, SMOOTH = 0.6, 5
 TURNS = 4  # re-cutting across the axis found last; the third moves it by under 0.1 degrees
 
 
@@ -40,46 +42,61 @@ def flexion_angle(femur, tibia) -> float:
 def shaft_axis(bone) -> np.ndarray:
     """Unit vector (x, y) along the shaft of a long bone, mask H x W, away from its joint.
 
-    The largest disc that fits into the bone marks the epiphysis. The shaft begins `SHAFT_FROM` of
-    its radii from its centre; the axis is the line through the middles of the shaft's
-    cross-sections, in the usual sense of an anatomical axis. Sections cut off by the image's border
-    are left out, and the line is fitted by repeated medians (Siegel, Biometrika 1982;69:242), so
-    that an oblique end, as at the edge of a collimator, does not bend it. NaN, NaN where the bone
-    is empty, or less than `SHORTEST` radii of shaft are left.
+    The largest disc that fits into the bone marks the epiphysis; the shaft begins `SHAFT_FROM` of
+    its radii from its centre. The axis is the mean direction of the shaft's two edges, hence that
+    of the line midway between them. Edges that are no outline of bone do not count: the image's
+    border, and an end cut across by a collimator or a round field. Lines are fitted by repeated
+    medians (Siegel, Biometrika 1982;69:242), so what remains of such an end does not bend them.
+    NaN, NaN where the bone is empty or an edge of its shaft is shorter than `SHORTEST` radii.
     """
     (bone,) = _checked(bone)
     bone, undefined = _largest_component(bone), np.full(2, np.nan)
     if not bone.any():
         return undefined
-    depth = cv2.distanceTransform(
-        np.pad(bone, 1).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE
-    )[1:-1, 1:-1]
-    centre, radius = _points(depth == depth.max()).mean(0), float(depth.max())
+    centre, radius = _largest_disc(bone)
     points = _points(bone)
-    on_border = ((points == 0) | (points == np.array(bone.shape[::-1]) - 1)).any(1)
+    inner = ((points > 0) & (points < np.array(bone.shape[::-1]) - 1)).all(1)
     points = points - centre
-    far = np.linalg.norm(points, axis=1) > SHAFT_FROM * radius
-    if not far.any():
+    far = points[np.linalg.norm(points, axis=1) > SHAFT_FROM * radius]
+    if not len(far):
         return undefined
-    axis = _unit(points[far].mean(0))
+    axis = _unit(far.mean(0))
     for _ in range(TURNS):
-        along, across = _middles(points, on_border, axis, SHAFT_FROM * radius)
-        if len(along) < max(SHORTEST * radius, 3):
+        edges = _edges(points, inner, axis, SHAFT_FROM * radius)
+        if min(len(along) for along, _ in edges) < max(SHORTEST * radius, 3):
             return undefined
-        slope = siegelslopes(across, along).slope
+        slope = np.mean([siegelslopes(across, along).slope for along, across in edges])
         axis = _unit(axis + slope * np.array([-axis[1], axis[0]]))
     return axis
 
 
-def _middles(points, on_border, axis, start) -> tuple[np.ndarray, np.ndarray]:
-    """Place along the axis and middle across it, px, of each uncut section 1 px thick."""
+def _edges(points, inner, axis, start) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Both edges of the shaft, each as places along and across the axis, px, one a section.
+
+    A section is 1 px thick. Its outermost pixel counts if it is inside the image and if the edge
+    moves less across than along there (45 degrees), which no end cut across the shaft does.
+    """
     along, across = points @ axis, points @ np.array([-axis[1], axis[0]])
-    beyond = along > start
-    section = (along[beyond] - start).astype(int)
-    pixels = np.bincount(section)
-    whole = (pixels > 0) & (np.bincount(section, on_border[beyond]) == 0)
-    means = [np.bincount(section, x[beyond])[whole] / pixels[whole] for x in (along, across)]
-    return means[0], means[1]
+    section = np.floor(along - start).astype(int)
+    edges = []
+    for side in (-1, 1):
+        order = np.lexsort((side * across, section))
+        order = order[section[order] >= 0]
+        last = order[np.flatnonzero(np.diff(section[order], append=-1))]
+        place, edge = along[last], across[last]
+        slope = (
+            uniform_filter1d(np.gradient(edge), SMOOTH) if len(edge) > 1 else np.zeros(len(edge))
+        )
+        keep = inner[last] & (np.abs(slope) < STEEPEST)
+        edges.append((place[keep], edge[keep]))
+    return edges
+
+
+def _largest_disc(mask) -> tuple[np.ndarray, float]:
+    """Centre (x, y) and radius, px, of the largest disc inside the mask and the image."""
+    framed = np.pad(mask, 1).astype(np.uint8)
+    depth = cv2.distanceTransform(framed, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
+    return _points(depth == depth.max()).mean(0), float(depth.max())
 
 
 # --- patella -------------------------------------------------------------------------------------

@@ -305,7 +305,10 @@ def test_wrong_files_are_one_short_error(tmp_path):
     torch.save(state, tmp_path / "other.pth")
     (tmp_path / "note.pth").write_text("no weights")
     for file, message in (
-        ("other.pth", r"found 2 layers .* model.conv1.0.weight; expected the state dict of resnet10t"),
+        (
+            "other.pth",
+            r"found 2 layers .* model.conv1.0.weight; expected the state dict of resnet10t",
+        ),
         ("note.pth", "note.pth: found UnpicklingError; expected a state dict"),
         ("gone.safetensors", "gone.safetensors: found FileNotFoundError"),
     ):

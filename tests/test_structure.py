@@ -18,7 +18,7 @@ ROWS = (
     ("data",),
     ("models", "losses"),
     ("schedules", "stopping", "training"),
-    ("complexity", "latency", "metrics", "onnx_export"),
+    ("complexity", "latency", "measurements", "metrics", "onnx_export"),
     ("ranking", "statistics", "claims", "audits"),
     ("figures", "explore"),
     ("trials",),

@@ -59,6 +59,28 @@ def humerus_augmenter(seed: int, size: int = 256) -> Augment:
     return _augmenter(seed, transforms, independent=True)
 
 
+def knee_augmenter(seed: int, size: int = 512) -> Augment:
+    """The knee study's augmentation: the paper names seven kinds and no value; all are assumed [A].
+
+    Each with probability 0.5: mirror image; scale 0.8 to 1.25; turn +- 20 degrees; a square of at
+    least 80 % of the picture; gamma 0.7 to 1.5; Gaussian blur of sigma 0.1 to 1.5 pixels at 512;
+    Gaussian noise of SD 0.01 to 0.05 of the range. ``size``: pixels of a side; the blur keeps its
+    size relative to the image.
+    """
+    sigma = (0.1 * size / 512, 1.5 * size / 512)
+    affine = {"keep_ratio": True, "p": 0.5, **SAMPLED}
+    transforms = [
+        A.HorizontalFlip(p=0.5),
+        A.Affine(scale=(0.8, 1.25), **affine),
+        A.Affine(rotate=(-20, 20), **affine),
+        A.RandomResizedCrop((size, size), scale=(0.64, 1.0), ratio=(1.0, 1.0), p=0.5, **SAMPLED),
+        A.RandomGamma((70, 150), p=0.5),
+        A.GaussianBlur(blur_limit=0, sigma_limit=sigma, p=0.5),
+        A.GaussNoise(std_range=(0.01, 0.05), p=0.5),
+    ]
+    return _augmenter(seed, transforms, independent=True)
+
+
 def _augmenter(seed: int, transforms: list, independent: bool) -> Augment:
     """Make ``augment(epoch, index, **targets) -> targets``, a pure function of its arguments.
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from queue import Full, Queue
 from threading import Event, Thread
 
@@ -44,14 +45,14 @@ class Batches:
         whole, rest = divmod(len(self.images), self.batch_size)
         return whole + (rest > 0 and not self.drop_last)
 
-    def __call__(self, epoch: int) -> Iterator[Batch]:
-        """The batches of one epoch; may be abandoned at any time."""
+    def __call__(self, epoch: int, first: int = 0) -> Iterator[Batch]:
+        """The batches of one epoch from number ``first`` on; may be abandoned at any time."""
         order = np.arange(len(self.images))
         if self.shuffle:
             rng = np.random.default_rng([self.seed, epoch])
             chances = self.sampling() if self.sampling else None
             order = rng.choice(order, len(order), replace=chances is not None, p=chances)
-        parts = [order[n * self.batch_size :][: self.batch_size] for n in range(len(self))]
+        parts = [order[n * self.batch_size :][: self.batch_size] for n in range(first, len(self))]
         return _ahead(self._batch(part, epoch) for part in parts)
 
     def _batch(self, indices: np.ndarray, epoch: int) -> Batch:
@@ -66,6 +67,22 @@ class Batches:
             image, masks = changed["image"], changed["masks"]
         rest = () if self.annotate is None else (self.annotate(masks),)
         return self.finish(image), masks.astype(np.float32), *rest
+
+
+def fixed_length(batches: Batches, count: int) -> Callable[[int], Iterator[Batch]]:
+    """Epochs of ``count`` batches: each continues the passes over the data where the last ended."""
+
+    def of_epoch(epoch: int) -> Iterator[Batch]:
+        done, todo = divmod(epoch * count, max(len(batches), 1)), count
+        number, first = done
+        while todo and len(batches):
+            part = batches(number, first)
+            taken = 0
+            for taken, batch in enumerate(islice(part, todo), start=1):  # noqa: B007
+                yield batch
+            todo, number, first = todo - taken, number + 1, 0
+
+    return of_epoch
 
 
 def _ahead(batches: Iterator[Batch]) -> Iterator[Batch]:

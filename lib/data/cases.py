@@ -1,7 +1,9 @@
 """The cases of a study: one row an image, from a table or from a YOLO export.
 
 Columns: case (unique), subject, split ("train", "val", "test" or "" where none was given), image
-(absolute path), mask (path or ""), labels (path of a YOLO text file or "").
+(absolute path), mask (path or ""), labels (path of a YOLO text file or ""). Where several
+structures are segmented, a table has a column ``mask_<structure>`` for each instead of mask (they
+may overlap), and may state ``spacing_mm`` of a pixel for files that do not know it.
 """
 
 from pathlib import Path
@@ -18,6 +20,8 @@ from lib.data.problems import describe
 from lib.errors import DataError
 
 COLUMNS = ["case", "subject", "split", "image", "mask", "labels"]
+STRUCTURE = "mask_"  # how the column of a structure begins
+SPACING = "spacing_mm"
 LAYOUT = "cases.csv with images/ and masks/ or labels/, or a YOLO export (train/images, ...)"
 
 
@@ -73,21 +77,48 @@ def load_case(case: dict) -> tuple[np.ndarray, np.ndarray, Spacing | None]:
     return image, boxes_to_mask(read_boxes(case["labels"]), image.shape), spacing_mm
 
 
+def load_structures(
+    case: dict, structures: tuple[str, ...]
+) -> tuple[np.ndarray, np.ndarray, Spacing | None]:
+    """Read one row as (image float32 H x W in [0, 1], masks bool K x H x W, spacing_mm or None).
+
+    Raises DataError for bad files and where the table lacks the column of a structure.
+    """
+    image, spacing_mm = read_image(case["image"])
+    missing = [STRUCTURE + name for name in structures if not case.get(STRUCTURE + name)]
+    if missing:
+        fix = "name a mask for every structure in cases.csv; where it is not seen, an empty one"
+        expected = f"{', '.join(STRUCTURE + name for name in structures)}"
+        raise DataError(describe(case["image"], f"no {', '.join(missing)}", expected, fix))
+    masks = [read_foreground(case[STRUCTURE + name], image.shape) for name in structures]
+    if spacing_mm is None and case.get(SPACING):
+        spacing_mm = (float(case[SPACING]),) * 2
+    return image, np.stack(masks), spacing_mm
+
+
+def mask_columns(cases: pd.DataFrame | dict) -> list[str]:
+    """Columns of masks that a table or a row has: of structures, or the single one."""
+    return [name for name in cases if name == "mask" or name.startswith(STRUCTURE)]
+
+
 def negatives(cases: pd.DataFrame) -> pd.Series:
     """True for each case whose label shows no foreground; reads only labels and masks."""
     return pd.Series([_is_negative(case) for case in cases.to_dict("records")], cases.index, bool)
 
 
 def _is_negative(case: dict) -> bool:
-    label = read_foreground(case["mask"]) if case["mask"] else read_boxes(case["labels"])
-    return not label.any()
+    masks = [case[name] for name in mask_columns(case) if case[name]]
+    labels = map(read_foreground, masks) if masks else [read_boxes(case["labels"])]
+    return not any(label.any() for label in labels)
 
 
 def _scan_table(folder: Path) -> Scan:
     table, problems = _read_table(folder / "cases.csv")
-    cases = table.reindex(columns=COLUMNS, fill_value="")
+    extra = [name for name in mask_columns(table) if name != "mask"]
+    extra += [SPACING] if extra and SPACING in table else []
+    cases = table.reindex(columns=[*COLUMNS, *extra], fill_value="")
     problems = problems or _row_problems(folder, cases) + _repeats(folder / "cases.csv", cases)
-    for column in ("image", "mask", "labels"):
+    for column in ("image", "labels", *mask_columns(cases)):
         cases[column] = [str(folder / name) if name else "" for name in cases[column]]
     problems = problems or _copies(cases)
     cases = cases.sort_values(["split", "case"]).reset_index(drop=True)
@@ -101,7 +132,8 @@ def _read_table(path: Path) -> tuple[pd.DataFrame, list[str]]:
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         problem = describe(path, str(error).strip(), "a CSV table", "save it as CSV in UTF-8")
         return pd.DataFrame(columns=COLUMNS, dtype=str), [problem]
-    complete = {"case", "subject", "image"} <= set(table) and {"mask", "labels"} & set(table)
+    complete = {"case", "subject", "image"} <= set(table)
+    complete &= "labels" in table or bool(mask_columns(table))
     if complete and len(table):
         return table, []
     found = f"{len(table)} rows with the columns {', '.join(table)}"
@@ -110,16 +142,16 @@ def _read_table(path: Path) -> tuple[pd.DataFrame, list[str]]:
 
 
 def _row_problems(folder: Path, cases: pd.DataFrame) -> list[str]:
-    problems = []
+    problems, masks = [], mask_columns(cases)
     for line, row in enumerate(cases.to_dict("records"), start=2):
         place = f"{folder / 'cases.csv'}, line {line}"
         for column in ("case", "subject", "image"):
             if not row[column]:
                 problems.append(describe(place, f"no {column}", f"a {column}", "fill it in"))
-        if not row["mask"] and not row["labels"]:
+        if not row["labels"] and not any(row[name] for name in masks):
             fix = "name its mask or label file; one without foreground marks a negative"
             problems.append(describe(place, "image without label", "a mask or labels", fix))
-        for column in ("image", "mask", "labels"):
+        for column in ("image", "labels", *masks):
             if row[column] and not (folder / row[column]).is_file():
                 fix = "write the path relative to the study folder, such as images/001.png"
                 problems.append(describe(place, f"{column} {row[column]}", "an existing file", fix))
@@ -150,10 +182,10 @@ def _copies(cases: pd.DataFrame) -> list[str]:
 
 
 def _unlisted(folder: Path, cases: pd.DataFrame) -> list[str]:
-    listed = {*cases["image"], *cases["mask"], *cases["labels"]}
+    listed = {*cases[["image", "labels", *mask_columns(cases)]].to_numpy().ravel()}
     notes = []
     for name in ("images", "masks", "labels"):
-        for path in sorted((folder / name).glob("*")):
+        for path in sorted((folder / name).rglob("*")):
             if path.suffix.lower() in IMAGE_SUFFIXES | {".txt"} and str(path) not in listed:
                 kind = "image" if name == "images" else "label without image"
                 found, expected = f"{kind}, not in cases.csv", "a row for each file"

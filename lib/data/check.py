@@ -12,7 +12,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from lib.data.boxes import read_boxes, read_text
-from lib.data.cases import scan_folder
+from lib.data.cases import SPACING, mask_columns, scan_folder
 from lib.data.duplicates import same_pictures
 from lib.data.images import read_foreground, read_image
 from lib.data.problems import describe
@@ -65,23 +65,28 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _is_complete(case: dict) -> bool:
     """Whether the files are there to be opened; the scan has already named those that are not."""
-    files = [case[column] for column in ("image", "mask", "labels") if case[column]]
+    columns = ("image", "labels", *mask_columns(case))
+    files = [case[column] for column in columns if case[column]]
     return len(files) > 1 and all(Path(name).is_file() for name in files)
 
 
 def _check_case(case: dict, n_classes: float) -> tuple[list[str], object, bool]:
     """(problems, spacing_mm, whether it is a negative) of one case."""
     problems: list[str] = []
-    image = spacing_mm = label = None
+    image = spacing_mm = None
+    labels, masks = [], [case[column] for column in mask_columns(case) if case[column]]
     with _collected(problems):
         image, spacing_mm = read_image(case["image"])
+    for mask in masks:
+        with _collected(problems):
+            labels.append(read_foreground(mask, None if image is None else image.shape))
     with _collected(problems):
-        if case["mask"]:
-            label = read_foreground(case["mask"], None if image is None else image.shape)
-        else:
-            label = read_boxes(case["labels"])
-            problems += _unknown_classes(case["labels"], label, n_classes)
-    return problems, spacing_mm, label is not None and not label.any()
+        if not masks:
+            labels.append(read_boxes(case["labels"]))
+            problems += _unknown_classes(case["labels"], labels[0], n_classes)
+    if spacing_mm is None and case.get(SPACING):
+        spacing_mm = (float(case[SPACING]),) * 2
+    return problems, spacing_mm, bool(labels) and not any(label.any() for label in labels)
 
 
 @contextmanager
@@ -114,7 +119,7 @@ def _spacing_note(folder: str | Path, spacings: list) -> list[str]:
 
 def _empty_notes(cases: pd.DataFrame) -> list[str]:
     fix = "none needed if the image shows no fracture, it is kept as a negative"
-    labels = [case["mask"] or case["labels"] for case in cases.to_dict("records")]
+    labels = [case["mask"] or case["labels"] or case["image"] for case in cases.to_dict("records")]
     return [describe(path, "an empty label", "foreground", fix) for path in labels]
 
 

@@ -16,7 +16,7 @@ import pandas as pd
 from skimage.filters import threshold_multiotsu
 from tqdm import tqdm
 
-from lib.data.cases import load_case
+from lib.data.cases import load_case, load_structures
 from lib.data.crop import crop_to_limb, tight_crop
 from lib.data.problems import describe
 from lib.errors import DataError, SettingError
@@ -24,6 +24,7 @@ from lib.errors import DataError, SettingError
 CLAHE_CLIP = 0.01  # of the pixels of a tile, the definition of Matlab's adapthisteq
 CLAHE_TILES = (8, 8)
 GREY_LEVELS = 256
+IMAGENET_MEAN, IMAGENET_SD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of RGB in [0, 1]
 
 
 def normalise(image: np.ndarray) -> np.ndarray:
@@ -137,6 +138,40 @@ def prepare_all(
     rows = tqdm(cases.to_dict("records"), f"prepare ({variant})", unit="case", **bar)
     pairs = [prepare(case, size, variant, seed) for case in rows]
     return np.stack([image for image, _ in pairs]), np.stack([mask for _, mask in pairs])[:, None]
+
+
+def prepare_structures(
+    cases: pd.DataFrame, structures: tuple[str, ...], size: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Central squares of all cases, resized; grey levels as in the file (knee, section 2.2.1).
+
+    Returns:
+        images uint8 N x S x S, masks bool N x K x S x S, side of a resized pixel in mm (NaN where
+        the spacing is unknown).
+
+    Raises:
+        DataError: for bad files and where the table lacks a structure.
+    """
+    bar = {"delay": 2, "file": sys.stdout, "disable": parent_process() is not None}
+    images, masks, spacings = [], [], []
+    for case in tqdm(cases.to_dict("records"), "prepare", unit="case", **bar):
+        image, found, spacing_mm = load_structures(case, structures)
+        side, small = min(image.shape), []
+        top, left = ((length - side) // 2 for length in image.shape)
+        square = (slice(top, top + side), slice(left, left + side))
+        for mask in found:
+            resized, mask = resize(image[square], mask[square], size)
+            small.append(mask)
+        images.append(_to_uint8(resized))
+        masks.append(np.stack(small))
+        spacings.append(spacing_mm[0] * side / size if spacing_mm else np.nan)
+    return np.stack(images), np.stack(masks), np.array(spacings)
+
+
+def imagenet_input(image: np.ndarray) -> np.ndarray:
+    """Grey uint8 H x W -> float32 3 x H x W with ImageNet's mean and SD."""
+    mean, sd = (np.array(v, np.float32)[:, None, None] for v in (IMAGENET_MEAN, IMAGENET_SD))
+    return (image / np.float32(255) - mean) / sd
 
 
 def finish(image: np.ndarray, equalisation: str = "histogram", levels: bool = False) -> np.ndarray:

@@ -91,9 +91,16 @@ def write_cases(folder: Path, request: dict, indices: list[int]) -> None:
         row = phantom_files.table_row(phantom, case, files)
         if hasattr(scene, "TARGET"):  # the one structure that the study segments
             row["mask"] = f"masks/{scene.TARGET}/{case}.png"
+        else:
+            row |= {f"mask_{name}": _mask_file(files, name) for name in phantom.masks}
         digests = {name: digest(content) for name, content in files.items()}
         with replacing(_record(folder, index)) as temporary:
             temporary.write_text(json.dumps({"row": row, "files": digests}))
+
+
+def _mask_file(files: dict[str, bytes], structure: str) -> str:
+    """Path of a structure's mask among the files of a case."""
+    return next(name for name in files if name.startswith(f"masks/{structure}/"))
 
 
 def _write_index(folder: Path, request: dict) -> None:

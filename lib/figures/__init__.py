@@ -3,41 +3,60 @@
 None of them uses pyplot, so nothing is shown or kept open behind the caller's back.
 """
 
+from lib.figures.agreement import measured_against_truth
 from lib.figures.audit import prevalence
 from lib.figures.boundary import distance_map, runaway
 from lib.figures.comparison import beside_paper
 from lib.figures.contours import Overlay, best_median_worst, overlays
 from lib.figures.curves import Panel, learning_curves, loss_curves, summarise_curves
 from lib.figures.distributions import metric_distributions
+from lib.figures.efficiency import frontier
 from lib.figures.explorer import loss_explorer
 from lib.figures.folds import folds_beside_paper
+from lib.figures.knee_bars import ce1_ce2, rank_stability, totals
+from lib.figures.knee_grid import grid
+from lib.figures.knee_schedule import schedule
 from lib.figures.panels import augmented, overlay_methods
 from lib.figures.saving import save, save_table
 from lib.figures.schedules import term_weights, weight_schedules
+from lib.figures.sequences import SequenceFrame, multi_overlay, sequence
 from lib.figures.steps import pipeline_steps
-from lib.figures.style import style
+from lib.figures.style import STRUCTURES, method_style, model_label, style
 
 __all__ = [
-    "augmented",
-    "distance_map",
-    "folds_beside_paper",
-    "overlay_methods",
-    "runaway",
-    "term_weights",
+    "STRUCTURES",
     "Overlay",
     "Panel",
-    "best_median_worst",
+    "SequenceFrame",
+    "augmented",
     "beside_paper",
+    "best_median_worst",
+    "ce1_ce2",
+    "distance_map",
+    "folds_beside_paper",
+    "frontier",
+    "grid",
     "learning_curves",
     "loss_curves",
     "loss_explorer",
+    "measured_against_truth",
+    "method_style",
     "metric_distributions",
+    "model_label",
+    "multi_overlay",
+    "overlay_methods",
     "overlays",
     "pipeline_steps",
     "prevalence",
+    "rank_stability",
+    "runaway",
     "save",
+    "save_table",
+    "schedule",
+    "sequence",
     "style",
     "summarise_curves",
-    "save_table",
+    "term_weights",
+    "totals",
     "weight_schedules",
 ]

@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from lib.figures.style import REFERENCE_COLOUR, method_style, new_figure, note, style
+from lib.figures.style import REFERENCE_COLOUR, new_figure, note, style
 
 
 @style()
@@ -14,7 +14,7 @@ def loss_explorer(
     loss_map: np.ndarray,
     gradient: np.ndarray,
     threshold: float,
-    method: str,
+    colour: str,
     title: str,
 ) -> Figure:
     """Image with contours, probability, loss per pixel and gradient per pixel, side by side.
@@ -22,14 +22,13 @@ def loss_explorer(
     Args:
         image: H x W in [0, 1].
         target: bool H x W, outlined in the colour of the reference.
-        probability: H x W in [0, 1]; outlined at ``threshold`` in the colour of ``method``.
+        probability: H x W in [0, 1]; outlined at ``threshold`` in ``colour``.
         loss_map: cross-entropy of each pixel, H x W, >= 0 (nats).
         gradient: derivative of the weighted loss by each logit, H x W; negative pushes up.
         threshold: probability at which a pixel counts as foreground.
-        method: what predicted it.
+        colour: of what predicted it.
         title: what is shown.
     """
-    predicted = method_style(method).colour
     figure = new_figure(height_in=2.4)
     panels = figure.subplots(1, 4)
     limit = max(float(np.abs(gradient).max()), 1e-12)
@@ -47,9 +46,9 @@ def loss_explorer(
             bar = figure.colorbar(shown, ax=axes, shrink=0.7, pad=0.02)
             bar.ax.tick_params(labelsize=6)
             bar.formatter.set_powerlimits((-2, 3))
-        for mask, colour in ((target, REFERENCE_COLOUR), (probability > threshold, predicted)):
+        for mask, edge in ((target, REFERENCE_COLOUR), (probability > threshold, colour)):
             if mask.any() and not mask.all():
-                axes.contour(mask, [0.5], colors=colour, linewidths=1)
+                axes.contour(mask, [0.5], colors=edge, linewidths=1)
     figure.suptitle(title, fontsize=9)
     note(figure, f"Yellow: reference; other outline: probability > {threshold:.2f}.")
     return figure

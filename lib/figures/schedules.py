@@ -69,6 +69,8 @@ def term_weights(history: pd.DataFrame) -> Figure:
                 axes.fill_between(mean.index, low, high, color=colour, alpha=0.2, lw=0)
                 axes.plot(mean.index, mean, color=colour, label=name)
         axes.set(title=method_style(method).label, yscale="log")
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter("{x:g}")
         epoch_axis(axes)
     for axes in grid[len(methods) :]:
         axes.remove()

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, ScalarFormatter
 
 from lib.errors import SettingError
 
@@ -46,6 +46,47 @@ METHODS = {
     "all_positive": MethodStyle("All positive", "#000000", "|"),
     "all_negative": MethodStyle("All negative", "#6E6E6E", "|"),
     "mean_mask": MethodStyle("Mean mask", "#BDBDBD", "X"),
+}
+
+# knee: a colour and a marker each network
+NETWORKS = {
+    "fcn_unet": MethodStyle("FCN_UNet", "#E69F00", "o"),
+    "pspnet": MethodStyle("PSPNet_R50c", "#0072B2", "s"),
+    "deeplabv3plus": MethodStyle("DeepLabV3+_R50c", "#D55E00", "D"),
+    "upernet": MethodStyle("UPerNet_R50c", "#009E73", "^"),
+    "segformer": MethodStyle("SegFormer_B2", "#CC79A7", "v"),
+}
+
+# knee: the numbers are the weights of the terms; wDICE and wBD have the areas' weights inside too.
+LOSS_LABELS = {
+    "ce1": "CE1",
+    "ce2": "CE2",
+    "ce2_dice_90_10": "CE2+DICE .90:.10",
+    "ce2_dice_50_50": "CE2+DICE .50:.50",
+    "ce2_dice_10_90": "CE2+DICE .10:.90",
+    "ce2_bd_90_10": "CE2+BD .90:.10",
+    "ce2_bd_50_50": "CE2+BD .50:.50",
+    "ce2_bd_10_90": "CE2+BD .10:.90",
+    "ce2_dice_bd_80_10_10": "CE2+DICE+BD .80:.10:.10",
+    "ce2_dice_bd_34_33_33": "CE2+DICE+BD .34:.33:.33",
+    "ce2_dice_bd_50_25_25": "CE2+DICE+BD .50:.25:.25",
+    "area_dice_50_50": "CE2+wDICE .50:.50",
+    "area_bd_50_50": "CE2+wBD .50:.50",
+    "area_dice_bd_50_25_25": "CE2+wDICE+wBD .50:.25:.25",
+    "ce2_printed": "CE2, printed weights",
+    "ce1_ones": "CE1, no internal weights",
+    "ce2_ones": "CE2, no internal weights",
+    "ce2_bd_50_50_scaled": "CE2+BD .50:.50, scaled",
+    "ce2_bd_50_50_shifted": "CE2+BD .50:.50, shifted",
+    "ce2_bd_50_50_edge": "CE2+BD .50:.50, edge",
+}
+
+# knee: bright enough for outlines on radiographs, told apart under colour blindness.
+STRUCTURES = {
+    "patella": "#FFF04A",
+    "femur": "#7DF9FF",
+    "tibia": "#2E7BFF",
+    "tendon": "#FF5A1F",
 }
 
 LABELS = {
@@ -127,6 +168,42 @@ def ordered_methods(names) -> list[str]:
     return [name for name in METHODS if name in names]
 
 
+def network_style(network: str) -> MethodStyle:
+    """Label, colour and marker of a knee network; SettingError if it has none yet."""
+    return _known("network", network, NETWORKS)
+
+
+def loss_label(loss: str) -> str:
+    """A knee loss in short; SettingError if it has no label yet."""
+    return _known("loss", loss, LOSS_LABELS)
+
+
+def model_label(network: str, loss: str, separator: str = "  ") -> str:
+    """A knee model in words: its network and its loss."""
+    return network_style(network).label + separator + loss_label(loss)
+
+
+def ordered_networks(names) -> list[str]:
+    """The distinct ``names`` in the project's order; SettingError for an unknown network."""
+    names = {name for name in names if network_style(name)}
+    return [name for name in NETWORKS if name in names]
+
+
+def ordered_losses(names) -> list[str]:
+    """The distinct ``names`` in the project's order; SettingError for an unknown loss."""
+    names = {name for name in names if loss_label(name)}
+    return [name for name in LOSS_LABELS if name in names]
+
+
+def _known(kind, name, table):
+    if name not in table:
+        raise SettingError(
+            f"{kind}: found '{name}'; expected one of {', '.join(table)}. "
+            f"Fix: correct the name, or add the {kind} in lib/figures/style.py."
+        )
+    return table[name]
+
+
 def label(name: str) -> str:
     """A column, metric or dataset in words."""
     return LABELS.get(name, name.replace("_", " ").capitalize())
@@ -142,6 +219,14 @@ def fraction_axis(axes) -> None:
     """Exactly 0 to 1 across, with few tick labels, so that neighbours do not touch."""
     axes.set(xlim=(0, 1), xticks=[0, 0.25, 0.5, 0.75, 1])
     axes.set_xticklabels(["0", "", "0.5", "", "1"])
+
+
+def log_axis(axes) -> None:
+    """A logarithmic axis across, with a plain number at each tick."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+    axes.xaxis.set_major_formatter(ScalarFormatter())
+    axes.xaxis.set_minor_locator(NullLocator())
 
 
 def rows_axis(grid, names) -> None:

@@ -23,7 +23,6 @@ from torchvision.models._utils import IntermediateLayerGetter
 from torchvision.models.segmentation import deeplabv3_mobilenet_v3_large, lraspp_mobilenet_v3_large
 
 HEADS = ("lraspp", "deeplab", "unet")
-IMAGENET_MEAN, IMAGENET_SD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of RGB in [0, 1]
 # torchvision's 0.01 suits long trainings: after 60 steps its running statistics are those of the
 # start, and in evaluation nothing is found.
 MOMENTUM = 0.1

@@ -19,13 +19,12 @@ from lib.checkpoints import load_weights, save_weights
 from lib.data.augmentation import humerus_augmenter
 from lib.data.batches import Batches
 from lib.data.cases import find_cases
-from lib.data.preprocess import prepare_all
+from lib.data.preprocess import imagenet_input, prepare_all
 from lib.data.splits import fold_subjects, hold_out
 from lib.errors import SettingError
 from lib.files import listing, replacing, write_table
 from lib.losses.boundary import signed_distance
 from lib.metrics import dice, hausdorff
-from lib.models.mobilenet import IMAGENET_MEAN, IMAGENET_SD
 from lib.paths import data_root as resolve
 from lib.studies.humerus_learner import METHODS, Learner, loss_terms, optimizer
 from lib.training import Fit, fit, mixed_precision, report_to, seed_everything
@@ -178,19 +177,13 @@ def batches(trial: dict, images: np.ndarray, masks: np.ndarray, sampling=None) -
         masks,
         trial["batch_size"],
         humerus_augmenter(trial["seed"], trial["image_size"]),
-        network_input,
+        imagenet_input,
         trial["seed"],
         shuffle=True,
         drop_last=True,
         annotate=signed_distance,  # of the augmented mask
         sampling=sampling,
     )
-
-
-def network_input(image: np.ndarray) -> np.ndarray:
-    """Grey uint8 H x W -> float32 3 x H x W with ImageNet's mean and SD."""
-    mean, sd = (np.array(v, np.float32)[:, None, None] for v in (IMAGENET_MEAN, IMAGENET_SD))
-    return (image / np.float32(255) - mean) / sd
 
 
 def validate(trial: dict, learner: Learner, data: Data, parts: dict) -> dict[str, float]:
@@ -232,7 +225,9 @@ def probabilities(trial: dict, learner: Learner, images: np.ndarray) -> np.ndarr
     device, found = trial["device"], []
     with mixed_precision(device):
         for start in range(0, len(images), trial["batch_size"]):
-            inputs = [network_input(image) for image in images[start : start + trial["batch_size"]]]
+            inputs = [
+                imagenet_input(image) for image in images[start : start + trial["batch_size"]]
+            ]
             x = torch.from_numpy(np.stack(inputs)).to(device, memory_format=torch.channels_last)
             logits = learner.network(x).float()
             large = interpolate(logits, size=(METRIC_SIZE,) * 2, mode="bilinear")

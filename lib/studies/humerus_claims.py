@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from lib.audits.humerus import PAIRS
-from lib.claims import Verdict, claims_table, verdict_from_interval
+from lib.claims import Verdict, claims_table, verdict_from_interval, verdict_of_all
 from lib.statistics import holm, paired_test
 from lib.studies import humerus
 from lib.studies.humerus_learner import PRINTED
@@ -61,7 +61,7 @@ def improves(loss: str, values: dict, seed: int) -> Verdict:  # noqa: ARG001
     table = compare(values, PAIRS[loss], loss)
     evidence = f"{PAIRS[loss]} minus {loss}: {_written(table)}"
     n = int(table["n"].min())
-    return Verdict(_all_of(table["verdict"]), evidence, n, float(table["p"].max()))
+    return Verdict(verdict_of_all(table["verdict"]), evidence, n, float(table["p"].max()))
 
 
 def always_steadier(values: dict, seed: int) -> Verdict:
@@ -73,7 +73,7 @@ def always_steadier(values: dict, seed: int) -> Verdict:
             verdicts.append(verdict_from_interval(low, high, -1))
             parts.append(f"{alone} {metric} [{low:+.3f}, {high:+.3f}]")
     evidence = "change of the SD over patients, 95 % intervals: " + "; ".join(parts)
-    return Verdict(_all_of(verdicts), evidence, len(values["dice"]))
+    return Verdict(verdict_of_all(verdicts), evidence, len(values["dice"]))
 
 
 def boundary_beats_every_single_loss(values: dict, seed: int) -> Verdict:  # noqa: ARG001
@@ -88,7 +88,7 @@ def boundary_beats_every_single_loss(values: dict, seed: int) -> Verdict:  # noq
     supported = verdicts.count("reproduced")
     evidence = f"{supported} of {len(verdicts)} comparisons significantly better"
     evidence += f"; {'; '.join(worst)}" if worst else "; none significantly worse"
-    return Verdict(_all_of(verdicts), evidence, len(values["dice"]))
+    return Verdict(verdict_of_all(verdicts), evidence, len(values["dice"]))
 
 
 def lies_between(values: dict, seed: int) -> Verdict:  # noqa: ARG001
@@ -96,7 +96,7 @@ def lies_between(values: dict, seed: int) -> Verdict:  # noqa: ARG001
     above = compare(values, "bce_dice_boundary", "bce")
     below = compare(values, "dice", "bce_dice_boundary")
     evidence = f"minus BCE: {_written(above)}; Dice minus it: {_written(below)}"
-    verdict = _all_of([*above["verdict"], *below["verdict"]])
+    verdict = verdict_of_all([*above["verdict"], *below["verdict"]])
     return Verdict(verdict, evidence, len(values["dice"]))
 
 
@@ -113,7 +113,7 @@ def fine_tuning_helps(values: dict, seed: int) -> Verdict:  # noqa: ARG001
     low, high = _dice_bounds(compare(values, "dice_boundary_ft", "dice_boundary"))
     if low > TOLERANCE or high < -TOLERANCE:
         verdicts.append("contradicted")
-    return Verdict(_all_of(verdicts), "; ".join(parts), len(values["dice"]))
+    return Verdict(verdict_of_all(verdicts), "; ".join(parts), len(values["dice"]))
 
 
 def _dice_bounds(table: pd.DataFrame) -> tuple[float, float]:
@@ -130,7 +130,7 @@ def varies_most(values: dict, seed: int) -> Verdict:
             verdicts.append(verdict_from_interval(low, high, +1))
             parts.append(f"{metric} over {other} [{low:+.3f}, {high:+.3f}]")
     evidence = "SD over patients, focal minus other, 95 % intervals: " + "; ".join(parts)
-    return Verdict(_all_of(verdicts), evidence, len(values["dice"]))
+    return Verdict(verdict_of_all(verdicts), evidence, len(values["dice"]))
 
 
 def reaches(values: dict, seed: int) -> Verdict:
@@ -159,13 +159,6 @@ def _written(table: pd.DataFrame) -> str:
         values = [format(row[key], f"+{digits}") for key in ("mean_difference", "low", "high")]
         parts.append(f"{name} {values[0]} [{values[1]}, {values[2]}] p = {row['p']:.3f}")
     return ", ".join(parts)
-
-
-def _all_of(verdicts) -> str:
-    """A claim of several parts holds if all do and fails if one does."""
-    if "contradicted" in set(verdicts):
-        return "contradicted"
-    return "reproduced" if set(verdicts) == {"reproduced"} else "inconclusive"
 
 
 DECISIONS: dict[str, Callable[[dict, int], Verdict]] = {

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from lib.figures import loss_explorer
+from lib.figures import loss_explorer, method_style
 from lib.losses.boundary import signed_distance
 from lib.losses.focal import foreground_alpha
 from lib.studies import humerus
@@ -36,10 +36,9 @@ def explorer(
         probability = humerus.probabilities(trial, learner, data.images[row : row + 1])[0]
         image, mask = data.full[row] / 255, data.truth[row]
         cost, gradient = cost_and_gradient(loss, probability, mask)
+        colour = method_style(trial["method"]).colour
         title = f"{case}: {loss.replace('_', ' ')} loss"
-        return loss_explorer(
-            image, mask, probability, cost, gradient, threshold, trial["method"], title
-        )
+        return loss_explorer(image, mask, probability, cost, gradient, threshold, colour, title)
 
     choices = {
         "case": names,

@@ -123,7 +123,7 @@ def fractions(masks: np.ndarray) -> torch.Tensor:
 def learn(
     trial: dict, network: nn.Module, data: Data, parts: dict, folder: Path | None = None
 ) -> pd.DataFrame:
-    """Train in place; the history has one row an evaluation, as in the paper every 50 iterations."""
+    """Train in place; the history has one row an evaluation, every 50 iterations in the paper."""
     mix = mix_of(trial["loss"])
     images, masks = data.images[parts["train"]], data.masks[parts["train"]]
     terms = Terms(mix, fractions(masks).to(trial["device"]))
@@ -199,7 +199,9 @@ def predict(trial: dict, network: nn.Module, images: np.ndarray) -> np.ndarray:
     device, found = trial["device"], []
     with mixed_precision(device):
         for start in range(0, len(images), trial["batch_size"]):
-            inputs = [imagenet_input(image) for image in images[start : start + trial["batch_size"]]]
+            inputs = [
+                imagenet_input(image) for image in images[start : start + trial["batch_size"]]
+            ]
             x = torch.from_numpy(np.stack(inputs)).to(device, memory_format=torch.channels_last)
             found.append((torch.sigmoid(network(x).float()) >= THRESHOLD).cpu().numpy())
     return np.concatenate(found)
@@ -227,7 +229,9 @@ def case_metrics(names: dict, data: Data, rows: np.ndarray, predicted: np.ndarra
                 continue
             place = common | {"subject": case["subject"], "case": case["case"]}
             for name, unit, value in _measured(masks[k], truth, spacing_mm):
-                tidy.append(place | {"structure": structure, "metric": name, "unit": unit, "value": value})
+                tidy.append(
+                    place | {"structure": structure, "metric": name, "unit": unit, "value": value}
+                )
     return pd.DataFrame(tidy)
 
 
@@ -244,5 +248,3 @@ def stored_masks(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     """Row numbers and predicted masks (bool n x 4 x S x S) of a finished trial."""
     with np.load(folder / "masks.npz") as stored:
         return stored["rows"], np.unpackbits(stored["masks"], axis=-1).astype(bool)
-
-

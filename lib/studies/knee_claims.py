@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from lib.claims import Verdict, claims_table, verdict_from_interval
+from lib.claims import Verdict, claims_table, verdict_from_interval, verdict_of_all
 from lib.statistics import bootstrap_interval, holm, mean, paired_test
 from lib.studies.knee import SCORES, SPLITS, STRUCTURES
 from lib.studies.knee_losses import LOSSES
@@ -45,7 +45,7 @@ def knee_claims(metrics: pd.DataFrame, seed: int) -> pd.DataFrame:
 
 
 def subject_values(metrics: pd.DataFrame) -> pd.DataFrame:
-    """Mean over the frames of each subject: rows metric, structure, subject; columns network, loss."""
+    """Means over frames: rows metric, structure, subject; columns network, loss."""
     chosen = with_parts(metrics[metrics["dataset"] == SPLITS[0]])
     chosen = chosen[chosen["metric"].isin(METRICS) & chosen["loss"].isin(LOSSES)]
     return chosen.pivot_table(
@@ -74,7 +74,9 @@ def weighted_is_better(values: pd.DataFrame, measures: tuple) -> Verdict:
     table = compared(values, [((name, "ce2"), (name, "ce1")) for name in networks], measures)
     improved = (np.sign(table["mean_difference"]) == table["metric"].map(SIGN)).sum()
     evidence = f"better in {improved} of {len(table)} cells; " + _written(table)
-    return Verdict(_all_of(table["verdict"]), evidence, int(table["n"].min()), table["p"].min())
+    return Verdict(
+        verdict_of_all(table["verdict"]), evidence, int(table["n"].min()), table["p"].min()
+    )
 
 
 def is_best(stability: pd.DataFrame, model: str, values: pd.DataFrame) -> Verdict:
@@ -94,14 +96,19 @@ def mixed_losses_improve(values: pd.DataFrame, seed: int) -> Verdict:
     """K7: each family has a higher Mean_metric 1 than CE2, over networks, ratios and structures."""
     one, verdicts, parts = metric1(values), [], []
     for family, losses in FAMILIES.items():
-        change = [one.xs(loss, axis=1, level="loss") - one.xs("ce2", axis=1, level="loss") for loss in losses]
+        change = [
+            one.xs(loss, axis=1, level="loss") - one.xs("ce2", axis=1, level="loss")
+            for loss in losses
+        ]
         by_structure = sum(part.mean(axis=1) for part in change) / len(change)
         low, high = _interval(by_structure.groupby("subject").mean(), seed)
         verdicts.append(verdict_from_interval(low, high, +1))
         cells = pd.concat([part.groupby("structure").mean() for part in change], axis=1) > 0
-        better = ", ".join(f"{name} {cells.loc[name].sum()}/{cells.shape[1]}" for name in STRUCTURES)
+        better = ", ".join(
+            f"{name} {cells.loc[name].sum()}/{cells.shape[1]}" for name in STRUCTURES
+        )
         parts.append(f"{family} [{low:+.3f}, {high:+.3f}], better cells: {better}")
-    return Verdict(_all_of(verdicts), "; ".join(parts), _subjects(values))
+    return Verdict(verdict_of_all(verdicts), "; ".join(parts), _subjects(values))
 
 
 def more_boundary_is_better(values: pd.DataFrame, seed: int) -> Verdict:
@@ -109,7 +116,9 @@ def more_boundary_is_better(values: pd.DataFrame, seed: int) -> Verdict:
     one = metric1(values)
     most, least = (one.xs(f"ce2_bd_{r}", axis=1, level="loss") for r in ("10_90", "90_10"))
     low, high = _interval((most - least).mean(axis=1).groupby("subject").mean(), seed)
-    evidence = f"Mean_metric 1 {least.mean().mean():.3f} at 0.10, {most.mean().mean():.3f} at 0.90, "
+    evidence = (
+        f"Mean_metric 1 {least.mean().mean():.3f} at 0.10, {most.mean().mean():.3f} at 0.90, "
+    )
     evidence += f"difference [{low:+.3f}, {high:+.3f}]"
     return Verdict(verdict_from_interval(low, high, +1), evidence, _subjects(values))
 
@@ -119,7 +128,9 @@ def optimum_protects_the_tendon(values: pd.DataFrame, ranking: pd.DataFrame) -> 
     network, loss = ranking.iloc[0][["network", "loss"]]
     table = compared(values, [((network, loss), (network, "ce1"))], ("iou", "dice", "hd95"))
     evidence = f"{network}/{loss} minus {network}/ce1: " + _written(table)
-    return Verdict(_all_of(table["verdict"]), evidence, int(table["n"].min()), table["p"].max())
+    return Verdict(
+        verdict_of_all(table["verdict"]), evidence, int(table["n"].min()), table["p"].max()
+    )
 
 
 def metric1(values: pd.DataFrame) -> pd.DataFrame:
@@ -140,10 +151,3 @@ def _written(table: pd.DataFrame) -> str:
         f"{row.network} {row.metric} {row.mean_difference:+.3g} [{row.low:+.3g}, {row.high:+.3g}]"
         for row in table.itertuples()
     )
-
-
-def _all_of(verdicts) -> str:
-    """A claim of several parts holds if all do and fails if one does."""
-    if "contradicted" in set(verdicts):
-        return "contradicted"
-    return "reproduced" if set(verdicts) == {"reproduced"} else "inconclusive"

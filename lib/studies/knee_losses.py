@@ -24,7 +24,9 @@ class Mix(NamedTuple):
     ce: float = 0.0
     dice: float = 0.0
     boundary: float = 0.0
-    region: str = "area"  # external weights: "equal" (CE1), "area" (CE2), "printed" (CE2, the paper's)
+    region: str = (
+        "area"  # external weights: "equal" (CE1), "area" (CE2), "printed" (CE2, the paper's)
+    )
     internal: str = "balanced"  # [A] or "ones"
     form: str = "raw"  # boundary: "raw" [A], "scaled", "shifted", or "edge" cross-entropy
     everywhere: bool = False  # external weights inside Dice and boundary too

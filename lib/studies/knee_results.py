@@ -31,7 +31,9 @@ def models(metrics: pd.DataFrame, losses=tuple(LOSSES), dataset: str = SPLITS[0]
     chosen = chosen[chosen["loss"].isin(losses)]
     keys = ["network", "loss", "structure"]
     wide = chosen.pivot_table(index=keys, columns="metric", values="value", sort=False)
-    count = chosen[chosen["metric"] == "empty"].groupby(keys, sort=False)["value"].agg(["size", "sum"])
+    count = (
+        chosen[chosen["metric"] == "empty"].groupby(keys, sort=False)["value"].agg(["size", "sum"])
+    )
     table = wide[list(METRICS)].assign(n=count["size"], empty=count["sum"].astype(int))
     undefined = table["empty"] == table["n"]
     table["mean_metric1"] = table[list(SCORES)].mean(axis=1)
@@ -107,7 +109,7 @@ def rank_stability(metrics: pd.DataFrame, seed: int, structures=STRUCTURES) -> p
     )  # fmt: skip
     counts = chosen[chosen["metric"] == "empty"].pivot_table(
         index=["network", "loss"], columns=["structure", "subject"], values="value",
-        aggfunc="size", fill_value=0, sort=False,
+        aggfunc="count", fill_value=0, sort=False,
     )  # fmt: skip
     weights = np.vstack([np.ones(len(subjects), int), bootstrap_weights(subjects, RESAMPLES, seed)])
     total = sum(
@@ -118,7 +120,9 @@ def rank_stability(metrics: pd.DataFrame, seed: int, structures=STRUCTURES) -> p
     ranks = np.empty_like(order)
     np.put_along_axis(ranks, order, np.arange(1, len(sums) + 1)[None], axis=1)
     low, median, high = np.quantile(ranks[1:], (0.025, 0.5, 0.975), axis=0)
-    table = sums.index.to_frame(index=False).assign(rank=ranks[0], median=median, low=low, high=high)
+    table = sums.index.to_frame(index=False).assign(
+        rank=ranks[0], median=median, low=low, high=high
+    )
     return table.assign(first=(ranks[1:] == 1).mean(axis=0)).sort_values("rank", ignore_index=True)
 
 

@@ -8,7 +8,7 @@ import torch
 from matplotlib.figure import Figure
 from torch.nn import functional
 
-from lib.figures import loss_explorer
+from lib.figures import loss_explorer, method_style
 from lib.studies import wrist
 from lib.studies.wrist_results import predictions
 
@@ -37,7 +37,7 @@ def explorer(
             cost,
             gradient,
             threshold,
-            method,
+            method_style(method).colour,
             f"{case}, {method}, epoch {epoch}: {alpha:.2f} Dice + {beta:.2f} BCE",
         )
 

@@ -1,0 +1,169 @@
+"""What the knee's figures show: frames with masks, what is measured on them, a network's costs."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from lib.checkpoints import load_weights
+from lib.complexity import gigaflops
+from lib.figures import SequenceFrame, model_label
+from lib.latency import measure
+from lib.measurements import flexion_angle, patella_height
+from lib.models import count_parameters
+from lib.models.knee_networks import NETWORKS, knee_network
+from lib.paths import data_root as resolve
+from lib.statistics import bootstrap_interval, mean
+from lib.studies import knee
+from lib.studies.knee_results import BONES, SPLITS, models, with_parts
+
+FRAMES = 6  # of a sequence
+TRUTH = {"flexion_angle": "flexion_deg", "patella_height": "insall_salvati"}
+UNITS = {"flexion_angle": "degrees", "patella_height": "ratio"}
+
+
+def predicted_by(trials: list[dict], folders: list[Path], names: list[str]) -> dict[str, dict]:
+    """Stored masks of some methods (frame split): method -> row number -> bool 4 x S x S."""
+    found = {}
+    for trial, folder in zip(trials, folders, strict=True):
+        if trial["method"] in names and trial["dataset"] == SPLITS[0]:
+            rows, masks = knee.stored_masks(folder)
+            found[trial["method"]] = dict(zip(rows.tolist(), masks, strict=True))
+    return {name: found[name] for name in names}
+
+
+def hardest_frame(metrics: pd.DataFrame) -> str:
+    """The frame on which CE1 and CE2 differ most on the tendon, over the networks."""
+    chosen = with_parts(metrics[metrics["dataset"] == SPLITS[0]])
+    chosen = chosen[(chosen["structure"] == "tendon") & (chosen["metric"] == "dice")]
+    wide = chosen[chosen["loss"].isin(("ce1", "ce2"))].pivot_table(
+        index="case", columns=["network", "loss"], values="value"
+    )
+    change = wide.xs("ce2", axis=1, level="loss") - wide.xs("ce1", axis=1, level="loss")
+    return change.abs().mean(axis=1).idxmax()
+
+
+def overlay(case: str, masks: dict[str, dict], trial: dict, data_root: str) -> tuple:
+    """Image, reference and predictions of one frame under several methods, for a figure."""
+    data = knee.load(trial, data_root)
+    row = int(data.cases.index[data.cases["case"] == case][0])
+    titled = {model_label(*name.split("/"), "\n"): found[row] for name, found in masks.items()}
+    return data.images[row] / 255, data.masks[row], titled
+
+
+def sequences(masks: dict, truth: pd.DataFrame, trial: dict, data_root: str) -> dict[str, list]:
+    """Frames along the motion of the first test subject of each side (or of the first two).
+
+    Args:
+        masks: row number -> predicted masks of one model.
+        truth: table of cases, with side and flexion_deg where they are known.
+    """
+    data = knee.load(trial, data_root)
+    cases = data.cases.iloc[sorted(masks)].merge(truth, on="case", how="left")
+    cases.index = sorted(masks)
+    side = cases["side"] if "side" in cases else cases["subject"]
+    shown = {}
+    for name in side.drop_duplicates().head(2):
+        part = cases[side == name]
+        part = part[part["subject"] == part["subject"].iloc[0]]
+        places = np.unique(np.linspace(0, len(part) - 1, FRAMES).round().astype(int))
+        title = f"{name} knee".capitalize() if "side" in cases else str(name)
+        shown[title] = [_frame(data, row, masks[row], part.loc[row]) for row in part.index[places]]
+    return shown
+
+
+def _frame(data: knee.Data, row: int, predicted: np.ndarray, facts: pd.Series) -> SequenceFrame:
+    angle = float(facts.get("flexion_deg", np.nan))
+    return SequenceFrame(data.images[row] / 255, data.masks[row], predicted, angle)
+
+
+def known_truth(data_root: str) -> pd.DataFrame:
+    """What the study's table tells of each case beyond its files; may be the bare case names."""
+    table = pd.read_csv(resolve(data_root) / "knee" / "cases.csv", dtype={"case": str})
+    wanted = ["case", "side", *TRUTH.values()]
+    return table[[name for name in wanted if name in table]]
+
+
+def measurements(masks: dict, truth: pd.DataFrame, trial: dict, data_root: str) -> pd.DataFrame:
+    """Angle of flexion and patella height of every test frame, from predicted and reference masks.
+
+    Columns: source ("predicted", "reference"), measure, unit, subject, case, truth (the phantom's;
+    where a table has none, the measurement on the reference masks), value (NaN: not measurable).
+    """
+    data = knee.load(trial, data_root)
+    facts = truth.set_index("case")
+    rows = []
+    for row, predicted in masks.items():
+        case = data.cases.iloc[row]
+        reference = _measure(data.masks[row])
+        for source, found in (("predicted", _measure(predicted)), ("reference", reference)):
+            for name, value in found.items():
+                known = TRUTH[name] in facts
+                true = facts.loc[case["case"], TRUTH[name]] if known else reference[name]
+                place = {"source": source, "measure": name, "unit": UNITS[name]}
+                place |= {"subject": case["subject"], "case": case["case"]}
+                rows.append(place | {"truth": float(true), "value": value})
+    return pd.DataFrame(rows)
+
+
+def _measure(masks: np.ndarray) -> dict[str, float]:
+    patella, femur, tibia, tendon = masks
+    return {
+        "flexion_angle": flexion_angle(femur, tibia),
+        "patella_height": patella_height(patella, tendon, tibia),
+    }
+
+
+def agreement(table: pd.DataFrame) -> pd.DataFrame:
+    """Bias, SD and limits of agreement of each source and measure, and how many failed."""
+    rows = []
+    for (source, measure_), part in table.groupby(["source", "measure"], sort=False):
+        error = (part["value"] - part["truth"]).dropna()
+        row = {"source": source, "measure": measure_, "unit": part["unit"].iloc[0]}
+        sd = error.std(ddof=1)
+        row |= {"bias": error.mean(), "sd": sd, "low": error.mean() - 1.96 * sd}
+        row |= {"high": error.mean() + 1.96 * sd, "n": len(error)}
+        rows.append(row | {"failed": len(part) - len(error), "subjects": part["subject"].nunique()})
+    return pd.DataFrame(rows)
+
+
+def costs(trial: dict, device: str) -> pd.DataFrame:
+    """Parameters (millions, without the auxiliary head), GFLOPs and latency at the trial's size."""
+    shape, rows = (3, trial["image_size"], trial["image_size"]), []
+    for name in NETWORKS:
+        network = knee_network(name, trial["width"]).eval()
+        network.auxiliary = None  # serves training only
+        row = {"network": name, "parameters": count_parameters(network) / 1e6}
+        row |= {"gflops": gigaflops(network, shape)}
+        rows.append(row | {"latency_ms": measure(network, shape, device)["latency_ms"]})
+    return pd.DataFrame(rows)
+
+
+def efficiency(metrics: pd.DataFrame, price: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Each network under its best loss by macro Dice of the bones, with interval and price.
+
+    The loss is chosen on the test frames that are reported: this shows what the grid reached, and
+    flatters all networks alike.
+    """
+    table = models(metrics)
+    dice = table[table["structure"].isin(BONES)].groupby(["network", "loss"])["dice"].mean()
+    rows, parts = [], with_parts(metrics[metrics["dataset"] == SPLITS[0]])
+    parts = parts[(parts["metric"] == "dice") & parts["structure"].isin(BONES)]
+    for network, values in dice.groupby("network", sort=False):
+        loss = values.idxmax()[1]
+        chosen = parts[(parts["network"] == network) & (parts["loss"] == loss)]
+        frames = chosen.groupby(["subject", "case"])["value"].mean()
+        groups = frames.index.get_level_values("subject").to_numpy()
+        low, high = bootstrap_interval(mean, frames.to_numpy(), seed=seed, groups=groups)
+        row = {"network": network, "loss": loss, "value": frames.mean(), "low": low, "high": high}
+        rows.append(row | {"n": len(frames)})
+    return pd.DataFrame(rows).merge(price, on="network")
+
+
+def final_model(trials: list[dict], folders: list[Path]) -> tuple[dict, torch.nn.Module]:
+    """The paper's best model, trained here, with its trial."""
+    for trial, folder in zip(trials, folders, strict=True):
+        if trial["method"] == knee.FINAL and trial["dataset"] == SPLITS[0]:
+            return trial, load_weights(folder / "weights.safetensors", knee.build(trial))
+    raise LookupError(f"no trial of {knee.FINAL}")
