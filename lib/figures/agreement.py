@@ -29,6 +29,10 @@ def measured_against_truth(frame: pd.DataFrame) -> Figure:
         name, unit = label(measure), rows["unit"].iloc[0]
         _draw_scatter(line[0], known, name, unit)
         _draw_differences(line[1], known, name, unit)
+        for axes in line[: 0 if len(known) else 2]:
+            axes.set(xticks=[], yticks=[])
+            middle = {"ha": "center", "va": "center", "transform": axes.transAxes}
+            axes.text(0.5, 0.5, "could not be measured in any frame", color=MUTED, **middle)
         lost = f" ({len(rows) - len(known)} not measured)" if len(known) < len(rows) else ""
         notes.append(
             f"{name}: n = {len(known)} frames{lost} of {known['subject'].nunique()} subjects."
