@@ -38,7 +38,7 @@ def schedule(history: pd.DataFrame, limits: Limits = PAPER) -> Figure:
         (iou, limits.tendon_iou, STRUCTURES["tendon"]),
     ):
         axes.axhline(limit, color=colour, lw=0.8, ls=":")
-    iou.legend(loc="lower right", ncols=2, frameon=True, edgecolor="white", framealpha=1)
+    figure.legend(loc="outside upper right", ncols=2)
     reached = stopping(history, limits).reached
     _mark(figure.axes, {name: step.iloc[number - 1] for name, number in reached.items()})
     missing = [name for name in CRITERIA if name not in reached]

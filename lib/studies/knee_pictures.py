@@ -10,7 +10,7 @@ from lib.checkpoints import load_weights
 from lib.complexity import gigaflops
 from lib.figures import SequenceFrame, model_label
 from lib.latency import measure
-from lib.measurements import flexion_angle, patella_height
+from lib.measurements import flexion_angle, patella_height, patella_length
 from lib.models import count_parameters
 from lib.models.knee_networks import NETWORKS, knee_network
 from lib.paths import data_root as resolve
@@ -19,8 +19,12 @@ from lib.studies import knee
 from lib.studies.knee_results import BONES, SPLITS, models, with_parts
 
 FRAMES = 6  # of a sequence
-TRUTH = {"flexion_angle": "flexion_deg", "patella_height": "insall_salvati"}
-UNITS = {"flexion_angle": "degrees", "patella_height": "ratio"}
+TRUTH = {
+    "flexion_angle": "flexion_deg",
+    "patella_height": "insall_salvati",
+    "patella_length": "patella_length_mm",
+}
+UNITS = {"flexion_angle": "degrees", "patella_height": "ratio", "patella_length": "mm"}
 
 
 def predicted_by(trials: list[dict], folders: list[Path], names: list[str]) -> dict[str, dict]:
@@ -86,7 +90,7 @@ def known_truth(data_root: str) -> pd.DataFrame:
 
 
 def measurements(masks: dict, truth: pd.DataFrame, trial: dict, data_root: str) -> pd.DataFrame:
-    """Angle of flexion and patella height of every test frame, from predicted and reference masks.
+    """Flexion, patella height and length of every test frame, from predicted and reference masks.
 
     Columns: source ("predicted", "reference"), measure, unit, subject, case, truth (the phantom's;
     where a table has none, the measurement on the reference masks), value (NaN: not measurable).
@@ -96,8 +100,10 @@ def measurements(masks: dict, truth: pd.DataFrame, trial: dict, data_root: str) 
     rows = []
     for row, predicted in masks.items():
         case = data.cases.iloc[row]
-        reference = _measure(data.masks[row])
-        for source, found in (("predicted", _measure(predicted)), ("reference", reference)):
+        spacing_mm = data.spacing_mm[row]
+        reference = _measure(data.masks[row], spacing_mm)
+        measured = _measure(predicted, spacing_mm)
+        for source, found in (("predicted", measured), ("reference", reference)):
             for name, value in found.items():
                 known = TRUTH[name] in facts
                 true = facts.loc[case["case"], TRUTH[name]] if known else reference[name]
@@ -107,11 +113,13 @@ def measurements(masks: dict, truth: pd.DataFrame, trial: dict, data_root: str) 
     return pd.DataFrame(rows)
 
 
-def _measure(masks: np.ndarray) -> dict[str, float]:
+def _measure(masks: np.ndarray, spacing_mm: float) -> dict[str, float]:
     patella, femur, tibia, tendon = masks
+    length = patella_length(patella, spacing_mm) if np.isfinite(spacing_mm) else float("nan")
     return {
         "flexion_angle": flexion_angle(femur, tibia),
         "patella_height": patella_height(patella, tendon, tibia),
+        "patella_length": length,
     }
 
 
