@@ -22,7 +22,7 @@ def make_mask_fixture(folder: Path, n: int = 24, size: int = 96, seed: int = 0) 
         image, mask = draw_bone(rng, size)
         kind = "dcm" if index in DICOM_CASES else "png"
         file, mask_file = f"images/c{index:02d}.{kind}", f"masks/c{index:02d}.png"
-        _write_dicom(folder / file, image) if kind == "dcm" else cv2.imwrite(
+        write_dicom(folder / file, image) if kind == "dcm" else cv2.imwrite(
             str(folder / file), image
         )
         cv2.imwrite(str(folder / mask_file), np.uint8(mask) * 255)
@@ -46,7 +46,8 @@ def draw_bone(rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarr
     return np.clip(image, 0, 255).astype(np.uint8), mask > 0
 
 
-def _write_dicom(path: Path, image: np.ndarray) -> None:
+def write_dicom(path: Path, image: np.ndarray) -> None:
+    """A grey DICOM file without spacing."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage
     meta.MediaStorageSOPInstanceUID = generate_uid(entropy_srcs=[path.name])
