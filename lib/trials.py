@@ -23,7 +23,7 @@ from lib.files import digest, explained, locked, replacing
 from lib.training import PROGRESS
 from lib.workers import run_in_processes
 
-TABLES = ("metrics", "history")
+TABLES = ("metrics", "history", "slices")
 
 
 def trial_name(trial: dict) -> str:
@@ -32,15 +32,20 @@ def trial_name(trial: dict) -> str:
     return "-".join(parts).replace("/", "-")  # a method may be two names with a slash
 
 
-def describe(trial: dict, fingerprint: str) -> dict:
+def describe(trial: dict, fingerprint: str | dict[str, str]) -> dict:
     """What decides a trial's result: the trial, its data, its code and its libraries."""
     return {
         "trial": trial,
-        "data": fingerprint,
+        "data": _of_dataset(fingerprint, trial),
         # how a worker computes (threads, kernels) counts as well
         "code": closure_digests(f"lib.studies.{trial['study']}") | closure_digests("lib.workers"),
         "versions": library_versions(),
     }
+
+
+def _of_dataset(value: str | dict[str, str], trial: dict) -> str:
+    """What holds for all trials, or for the trial's dataset alone."""
+    return value[trial["dataset"]] if isinstance(value, dict) else value
 
 
 def trial_folder(description: dict) -> Path:
@@ -52,8 +57,8 @@ def trial_folder(description: dict) -> Path:
 
 def run_trials(
     trials: list[dict],
-    data_root: str,
-    fingerprint: str,
+    data_root: str | dict[str, str],
+    fingerprint: str | dict[str, str],
     workers: int | None = None,
     cached_only: bool = False,
 ) -> list[Path]:
@@ -62,7 +67,7 @@ def run_trials(
     Args:
         trials: dicts with study, dataset, method, fold, seed, device, epochs and the study's own.
         data_root: handed to the study's ``train``; not part of a trial's identity.
-        fingerprint: identifies the data's content.
+        fingerprint: identifies the data's content. Both may be dicts, with one for each dataset.
         workers: processes; default: one a core on the CPU, one on a GPU.
         cached_only: refuse to train, for redrawing figures.
 
@@ -80,7 +85,7 @@ def run_trials(
             f"{paths.TRIALS}: found no results of {len(missing)} trials ({names}, ...); "
             "figures_only draws from stored results. Fix: run once without it."
         )
-    jobs = [(description, trial_folder(description), data_root) for description in missing]
+    jobs = [(d, trial_folder(d), _of_dataset(data_root, d["trial"])) for d in missing]
     names = [trial_name(description["trial"]) for description in missing]
     workers = workers or default_workers(trials)
     run_in_processes(run_trial, jobs, workers, _progress(jobs), names=names)

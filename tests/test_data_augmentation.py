@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import distance_transform_edt
 
-from lib.data.augmentation import augmenter, humerus_augmenter
+from lib.data.augmentation import augmenter, humerus_augmenter, knee_augmenter
 
 SIDE = 128
 
@@ -187,3 +187,119 @@ def test_elastic_deformation_bends_half_the_pictures_by_the_same_share_of_any_si
     small, large = bends(64), bends(256)
     assert np.mean(large > 0.004) == pytest.approx(0.5, abs=0.15)
     assert np.quantile(large, 0.8) == pytest.approx(np.quantile(small, 0.8), rel=0.3)
+
+
+# --- knee
+
+
+def knees(epochs, size=SIDE, seed=0, **targets):
+    augment = knee_augmenter(seed, size)
+    return [augment(epoch, 0, **targets) for epoch in range(epochs)]
+
+
+def disc():
+    """A bright disc of radius 12 in the middle, so that no crop takes from it."""
+    y, x = np.mgrid[:SIDE, :SIDE] - (SIDE - 1) / 2
+    mask = y**2 + x**2 < 12**2
+    return {"image": np.where(mask, 200, 60).astype(np.uint8), "masks": np.stack([mask, ~mask])}
+
+
+def test_knee_augmentation_keeps_picture_and_masks_together():
+    given = disc()
+    inside = given["masks"][0].sum()
+    ratios = []
+    for result in knees(150, **given):
+        assert result["image"].shape == (SIDE, SIDE) and result["image"].dtype == np.uint8
+        mask, background = result["masks"]
+        assert result["masks"].dtype == bool and not (mask & background).any()
+        levels = [float(np.median(result["image"][m])) for m in (mask, background)]
+        bright = result["image"] > sum(levels) / 2
+        assert (bright != mask).sum() < 0.2 * mask.sum()  # an edge of a pixel
+        ratios.append(mask.sum() / inside)
+    # scale 0.8 to 1.25, and a square of at least 80 % that is enlarged to the whole
+    assert 0.6 < min(ratios) < 0.72 and 1.9 < max(ratios) < (1.25 / 0.8) ** 2 * 1.05
+
+
+def test_knee_augmentation_is_a_function_of_seed_epoch_and_index():
+    first, second = knee_augmenter(3, SIDE), knee_augmenter(3, SIDE)
+    once = [first(epoch, index, **disc())["image"] for epoch in (0, 1) for index in (0, 1)]
+    again = [second(epoch, index, **disc())["image"] for epoch in (1, 0) for index in (1, 0)]
+    for a, b in zip(once, reversed(again), strict=True):
+        np.testing.assert_array_equal(a, b)
+    other = knee_augmenter(4, SIDE)(0, 0, **disc())["image"]
+    assert len({picture.tobytes() for picture in [*once, other]}) == 5
+
+
+def test_knee_rotation_and_mirror_have_their_rates_and_ranges():
+    line = np.zeros((1, 101, 101), bool)
+    line[0, 50, 20:81] = True
+    line[0, 49:52, 20:26] = True  # a thick left end
+    angles, mirrored = [], []
+    for result in knees(300, 101, image=np.uint8(line[0]), masks=line):
+        rows, columns = np.nonzero(result["masks"][0])
+        angles.append(np.rad2deg(np.arctan(np.polyfit(columns, rows, 1)[0])))
+        thick = np.average(columns, weights=result["masks"][0].sum(0)[columns] > 2)
+        mirrored.append(thick > (columns.min() + columns.max()) / 2)
+    assert -20.5 < min(angles) < -17 and 17 < max(angles) < 20.5
+    assert np.mean(np.abs(angles) < 0.3) == pytest.approx(0.5, abs=0.1)
+    assert np.mean(mirrored) == pytest.approx(0.5, abs=0.1)
+
+
+def test_knee_gamma_and_noise_have_their_rates_and_ranges_and_do_not_go_together():
+    """The middle of an even grey is changed by these two only."""
+    seen = [
+        r["image"][32:-32, 32:-32] for r in knees(300, image=np.full((128, 128), 128, np.uint8))
+    ]
+    level, noise = (
+        np.array([getattr(image, name)() for image in seen]) for name in ("mean", "std")
+    )
+    darkest, brightest = (255 * (128 / 255) ** gamma for gamma in (1.5, 0.7))
+    assert darkest - 1 < level.min() < darkest + 3 and brightest - 3 < level.max() < brightest + 1
+    changed, noisy = np.abs(level - 128) > 1, noise > 1
+    assert changed.mean() == pytest.approx(0.5, abs=0.1)
+    assert noisy.mean() == pytest.approx(0.5, abs=0.1)
+    assert np.corrcoef(changed, noisy)[0, 1] == pytest.approx(0, abs=0.15)
+    assert 255 * 0.01 * 0.8 < noise[noisy].min() < 255 * 0.015
+    assert 255 * 0.045 < noise.max() < 255 * 0.05 * 1.05
+
+
+def test_knee_blur_is_relative_to_the_size():
+    """Contrast of the edges of stripes as a share of that of their middle; 1 without blur."""
+
+    def contrasts(side):
+        stripes = np.tile(80 + 80 * (np.arange(side) // 4 % 2), (side, 1)).astype(np.uint8)
+        marks = np.random.default_rng(0).random((1, side, side)) > 0.5
+        unmoved = {marks.tobytes(), marks[..., ::-1].tobytes()}
+        seen = [
+            result["image"].mean(0)[16:-16].reshape(-1, 8).mean(0)
+            for result in knees(240, side, image=stripes, masks=marks)
+            if result["masks"].tobytes() in unmoved
+        ]
+        edge = np.abs([profile[[0, 3]].mean() - profile[[4, 7]].mean() for profile in seen])
+        return edge / np.abs([profile[1:3].mean() - profile[5:7].mean() for profile in seen])
+
+    small, large = contrasts(64), contrasts(256)
+    assert min(len(small), len(large)) > 15
+    # turns by less than a degree move none of the few marks of a small picture, so not its least
+    assert np.quantile(small, 0.15) > 0.98  # sigma is below 0.19 pixels
+    assert np.quantile(large, 0.15) < 0.93 and 0.1 < np.mean(large < 0.96) < 0.5
+    assert large.min() > 0.5  # 0.55 for the largest sigma, 0.75 pixels
+
+
+def test_knee_golden():
+    """Pins what a training sees: bounds of the disc's mask and the grey level in its middle."""
+    found = []
+    for epoch, index in KNEE_GOLDEN:
+        result = knee_augmenter(42, SIDE)(epoch, index, **disc())
+        middle = result["image"][result["masks"][0]].astype(float).mean()
+        found.append([*bounds(result["masks"][0]), middle])
+    np.testing.assert_allclose(found, list(KNEE_GOLDEN.values()), atol=1.5)
+
+
+KNEE_GOLDEN = {
+    (0, 0): [51, 51, 77, 77, 198.8],
+    (0, 1): [52, 52, 76, 76, 200.0],
+    (1, 0): [49, 53, 74, 78, 182.8],
+    (7, 3): [50, 50, 78, 78, 180.2],
+    (99, 250): [52, 52, 76, 76, 199.1],
+}

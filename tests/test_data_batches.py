@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from lib.data.augmentation import augmenter
-from lib.data.batches import Batches
+from lib.data.batches import Batches, fixed_length
 from lib.data.preprocess import finish
 
 
@@ -150,3 +150,45 @@ def test_at_most_two_batches_wait_ahead():
     # one consumed, two waiting, one in the hands of the thread
     assert made == [0, 10, 20, 30]
     epoch.close()
+
+
+# --- epochs of a fixed length
+
+
+def rows_of(epoch):
+    return [index.tolist() for _, _, index in epoch]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+def test_epochs_of_fixed_length_cut_the_passes_one_after_the_other(count):
+    """Three batches a pass: an epoch ends within one, and the next goes on from there."""
+    batches = Batches(*arrays(), 4, finish=plain, seed=1, shuffle=True)
+    passes = [rows for number in range(12) for rows in rows_of(batches(number))]
+    of_epoch = fixed_length(batches, count)
+    for epoch in (4, 0, 1, 3, 2):  # each is a function of its number alone
+        assert rows_of(of_epoch(epoch)) == passes[epoch * count :][:count]
+
+
+def test_a_second_pass_within_an_epoch_is_augmented_anew():
+    images = np.random.default_rng(0).integers(0, 255, (2, 32, 32), dtype=np.uint8)
+    batches = Batches(images, images[:, None] > 128, 2, augmenter(0), plain)
+    found = [x.numpy() for x, *_ in fixed_length(batches, 2)(3)]
+    for x, number in zip(found, (6, 7), strict=True):
+        np.testing.assert_array_equal(x, next(iter(batches(number)))[0])
+    assert (found[0] != found[1]).any()
+
+
+def test_no_full_batch_is_an_empty_epoch():
+    batches = Batches(*arrays(3), 4, finish=plain, drop_last=True)
+    assert list(fixed_length(batches, 5)(0)) == []
+
+
+@pytest.mark.parametrize("taken", [1, 2, 4, None])
+def test_epochs_of_fixed_length_leave_no_thread(taken):
+    epoch = fixed_length(Batches(*arrays(), 4, finish=plain), 5)(0)
+    for _ in range(5 if taken is None else taken):
+        next(epoch)
+    assert len(alive()) <= 1
+    epoch.close()
+    del epoch
+    assert alive() == []

@@ -8,10 +8,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.data.cases import COLUMNS, find_cases, load_case, negatives
+from lib.data.cases import (
+    COLUMNS,
+    find_cases,
+    load_case,
+    load_structures,
+    mask_columns,
+    negatives,
+)
 from lib.data.duplicates import same_bytes, same_pictures
 from lib.errors import DataError
 from tests.fixtures import draw_forearm, make_yolo_fixture
+from tests.knee_fixture import SPACING_MM, STRUCTURES, make_knee_fixture
 from tests.test_data_images import write_dicom
 
 
@@ -271,3 +279,93 @@ def test_label_map_is_no_wrist_mask(tmp_path):
     case = find_cases(tmp_path, "wrist").iloc[0].to_dict()
     with pytest.raises(DataError, match=r"a\.png: found unknown labels 0, 1, 2"):
         load_case(case)
+
+
+# --- several structures
+
+
+def structure_case(folder, masks, **columns):
+    """A written 6 x 8 image with these masks; the row that names them."""
+    cv2.imwrite(str(folder / "image.png"), np.arange(48, dtype=np.uint8).reshape(6, 8))
+    row = {"case": "a", "image": str(folder / "image.png"), "mask": "", "labels": ""}
+    for name, mask in masks.items():
+        row[f"mask_{name}"] = str(folder / f"{name}.png")
+        cv2.imwrite(row[f"mask_{name}"], np.uint8(mask) * 255)
+    return row | columns
+
+
+def rectangle(rows, columns):
+    mask = np.zeros((6, 8), bool)
+    mask[rows, columns] = True
+    return mask
+
+
+BONES = {
+    "tibia": rectangle(slice(2, 6), slice(1, 4)),
+    "femur": rectangle(slice(0, 4), slice(1, 4)),
+    "unseen": np.zeros((6, 8), bool),
+}
+
+
+def test_structures_come_in_the_order_asked_for_and_may_overlap(tmp_path):
+    case = structure_case(tmp_path, BONES)
+    for names in (("femur", "unseen", "tibia"), ("tibia", "femur")):
+        image, masks, spacing_mm = load_structures(case, names)
+        assert masks.dtype == bool and masks.shape == (len(names), 6, 8) and spacing_mm is None
+        for name, mask in zip(names, masks, strict=True):
+            np.testing.assert_array_equal(mask, BONES[name])
+    assert (masks[0] & masks[1]).sum() == 6
+    np.testing.assert_allclose(image.ravel(), np.arange(48) / 255)
+
+
+def test_structures_that_are_not_named_or_do_not_fit_are_errors(tmp_path):
+    case = structure_case(tmp_path, BONES) | {"mask_tendon": ""}
+    expected = r"image.png: found no mask_tendon, mask_fibula; expected mask_femur, mask_tendon, .*"
+    with pytest.raises(DataError, match=expected + "Fix"):
+        load_structures(case, ("femur", "tendon", "fibula"))
+    cv2.imwrite(case["mask_tibia"], np.zeros((8, 6), np.uint8))
+    with pytest.raises(DataError, match=r"tibia.png: found 8 x 6 pixels; expected 6 x 8"):
+        load_structures(case, ("femur", "tibia"))
+    assert len(load_structures(case, ("femur", "unseen"))[1]) == 2
+
+
+def test_spacing_of_the_table_serves_files_that_know_none(tmp_path):
+    case = structure_case(tmp_path, BONES, spacing_mm="0.8")
+    assert load_structures(case, ("femur",))[2] == (0.8, 0.8)
+    assert load_structures(case | {"spacing_mm": ""}, ("femur",))[2] is None
+    pixels = np.arange(48, dtype=np.uint16).reshape(6, 8)
+    case["image"] = str(write_dicom(tmp_path / "image.dcm", pixels, PixelSpacing=[0.3, 0.4]))
+    assert load_structures(case, ("femur",))[2] == (0.3, 0.4)
+
+
+def test_columns_of_masks_of_a_table_and_of_a_row():
+    names = ["case", "mask_b", "image", "mask", "masked", "mask_a", "labels"]
+    assert mask_columns(pd.DataFrame(columns=names)) == ["mask_b", "mask", "mask_a"]
+    assert mask_columns(dict.fromkeys(names, "")) == ["mask_b", "mask", "mask_a"]
+    assert mask_columns({"labels": "a.txt"}) == []
+
+
+def test_a_table_of_structures_has_their_paths_and_its_spacing(tmp_path):
+    folder = make_knee_fixture(tmp_path / "knee", subjects=2)
+    cases = find_cases(tmp_path, "knee")
+    masks = [f"mask_{name}" for name in STRUCTURES]
+    assert list(cases) == [*COLUMNS, *masks, "spacing_mm"]
+    assert cases["mask_tendon"].tolist() == [
+        str(folder / f"masks/tendon/k0{i}.png") for i in range(8)
+    ]
+    assert cases["spacing_mm"].tolist() == ["", str(SPACING_MM)] * 4
+    assert not negatives(cases).any()
+    for case in (2, 3):
+        for name in STRUCTURES[case == 3 :]:  # of the last a patella is left
+            cv2.imwrite(str(folder / f"masks/{name}/k0{case}.png"), np.zeros((80, 104), np.uint8))
+    assert negatives(cases).tolist() == [False, False, True] + [False] * 5
+
+
+def test_a_case_without_any_structure_is_named(tmp_path):
+    folder = make_knee_fixture(tmp_path / "knee", subjects=2)
+    table = pd.read_csv(folder / "cases.csv", dtype=str, keep_default_na=False)
+    table.loc[1, [f"mask_{name}" for name in STRUCTURES]] = ""
+    table.to_csv(folder / "cases.csv", index=False)
+    with pytest.raises(DataError, match="line 3: found image without label") as error:
+        find_cases(tmp_path, "knee")
+    assert len(str(error.value).splitlines()) == 1

@@ -12,6 +12,7 @@ import pytest
 from lib.data.check import check, main
 from lib.paths import ROOT
 from tests.fixtures import make_yolo_fixture
+from tests.knee_fixture import STRUCTURES, make_knee_fixture
 
 
 @pytest.fixture
@@ -157,3 +158,68 @@ def test_module_runs_from_the_command_line(folder):
     command = [sys.executable, "-m", "lib.data", "check", str(folder)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0 and "cases: 19" in done.stdout
+
+
+# --- several structures
+
+
+@pytest.fixture
+def knees(tmp_path):
+    return make_knee_fixture(tmp_path / "knee", subjects=5)
+
+
+def change_table(folder, row, column, value):
+    table = pd.read_csv(folder / "cases.csv", dtype=str, keep_default_na=False)
+    table.loc[row, column] = value
+    table.to_csv(folder / "cases.csv", index=False)
+
+
+def test_a_good_table_of_structures(knees):
+    problems, notes, summary = check(knees)
+    assert problems == []
+    assert "cases: 20, subjects: 5, negatives: 0, splits: none 20;" in summary
+    (note,) = notes  # every other row of the table states a spacing
+    assert "found 10 of 20 images without pixel spacing" in note
+
+
+def test_every_bad_mask_of_every_structure_is_named(knees):
+    (knees / "masks/patella/k03.png").write_bytes(b"")
+    cv2.imwrite(str(knees / "masks/tibia/k03.png"), np.zeros((104, 80), np.uint8))
+    levels = np.tile(np.arange(104, dtype=np.uint8) % 3, (80, 1))
+    cv2.imwrite(str(knees / "masks/tendon/k04.png"), levels)
+    problems = check(knees).problems
+    for place, found in (
+        ("patella/k03.png", "found an empty"),
+        ("tibia/k03.png", "found 104 x 80 pixels; expected 80 x 104"),
+        ("tendon/k04.png", "found unknown labels 0, 1, 2"),
+    ):
+        assert sum(place in line and found in line and "Fix: " in line for line in problems) == 1
+    assert len(problems) == 3
+
+
+def test_only_a_case_without_any_structure_is_a_negative(knees):
+    empty = np.zeros((80, 104), np.uint8)
+    for name in STRUCTURES:
+        cv2.imwrite(str(knees / f"masks/{name}/k02.png"), empty)
+    cv2.imwrite(str(knees / "masks/femur/k03.png"), empty)
+    cv2.imwrite(str(knees / "masks/femur/k99.png"), empty)
+    problems, notes, summary = check(knees)
+    assert problems == [] and "negatives: 1," in summary
+    (negative,) = (note for note in notes if "found an empty label" in note)
+    assert "images/k02.png" in negative
+    (stray,) = (note for note in notes if "not in cases.csv" in note)
+    assert "masks/femur/k99.png: found label without image" in stray
+
+
+@pytest.mark.parametrize("spacing", ["0,8", "unknown"])
+def test_a_spacing_that_is_no_number_is_a_problem(spacing, knees):
+    change_table(knees, 3, "spacing_mm", spacing)
+    (problem,) = check(knees).problems
+    assert spacing in problem and "Fix: " in problem
+
+
+@pytest.mark.parametrize("spacing", ["-0.8", "0", "inf", "nan"])
+def test_an_impossible_spacing_is_a_problem(spacing, knees):
+    change_table(knees, 3, "spacing_mm", spacing)
+    (problem,) = check(knees).problems
+    assert spacing in problem and "Fix: " in problem

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from lib import paths
-from lib.data.cases import find_cases
+from lib.data.cases import find_cases, load_structures, mask_columns
 from lib.data.check import check
 from lib.data.manifest import synthetic_note
 from lib.data.synthetic import phantom_root
@@ -91,6 +91,27 @@ def test_another_seed_or_size_is_another_folder(phantoms):
 def test_an_unknown_scene_names_the_known_ones(phantoms):
     with pytest.raises(SettingError, match="shoulder, wrist, knee"):
         phantom_root("elbow", 2, 64, 0)
+
+
+def test_every_structure_has_its_column_where_a_scene_has_no_single_target(phantoms):
+    folder = phantom_root("knee", 2, 64, 5) / "knee"
+    cases = find_cases(folder.parent, "knee")
+    structures = load_scene("knee").STRUCTURES
+    assert {f"mask_{name}" for name in structures} <= set(mask_columns(cases))
+    assert (cases["mask"] == "").all()
+    for index, case in enumerate(cases.to_dict("records")):
+        phantom = load_scene("knee").generate(5, index, 64)
+        image, masks, spacing_mm = load_structures(case, structures)
+        for name, mask in zip(structures, masks, strict=True):
+            assert np.array_equal(mask, phantom.masks[name]) and mask.any()
+        assert abs(image - phantom.image).max() <= 0.5 / 255 + 1e-6
+        assert spacing_mm == pytest.approx(phantom.spacing_mm)
+
+
+def test_a_scene_with_one_target_has_its_mask_alone(phantoms):
+    table = pd.read_csv(phantom_root("shoulder", 1, 64, 5) / "humerus" / "cases.csv")
+    assert mask_columns(table) == ["mask"]
+    assert table["mask"].tolist() == ["masks/humerus/shoulder00000.png"]
 
 
 # --- volumes -------------------------------------------------------------------------------------

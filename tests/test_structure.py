@@ -17,9 +17,10 @@ ROWS = (
     ("phantoms",),
     ("data",),
     ("models", "losses"),
-    ("schedules", "stopping", "training"),
+    ("larc", "schedules", "stopping", "training"),
     (
         "complexity",
+        "cortical_index",
         "latency",
         "measurements",
         "metrics",
@@ -27,12 +28,12 @@ ROWS = (
         "postprocessing",
         "uncertainty",
     ),
-    ("ranking", "statistics", "claims", "audits"),
+    ("embedding", "ranking", "statistics", "claims", "audits", "ledger"),
     ("figures", "explore"),
     ("trials",),
     ("studies",),
     ("validation",),
-    ("executing", "runner", "runner_checks"),
+    ("executing", "book", "runner", "runner_checks"),
 )
 RANK = {part: rank for rank, row in enumerate(ROWS) for part in row}
 LEARNING = {"data", "models", "losses", "training", "trials", "studies"}

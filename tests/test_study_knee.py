@@ -23,7 +23,7 @@ from lib.losses import (
 )
 from lib.metrics import evaluate_case
 from lib.profiles import PROFILES
-from lib.stopping import PAPER
+from lib.stopping import PAPER, stopping
 from lib.studies import knee, knee_trials
 from lib.studies.knee_losses import AUXILIARY, EXTRA, LOSSES, MIXES, VARIANTS, Terms, mix_of
 from tests.knee_fixture import SPACING_MM, STRUCTURES, WITHOUT_TENDON, make_knee_fixture
@@ -266,12 +266,19 @@ def test_an_interrupted_training_ends_as_an_uninterrupted_one(data_root, tmp_pat
         assert whole == half
 
 
-def test_a_training_ends_when_the_criteria_are_met(data_root, monkeypatch):
+@pytest.mark.parametrize(
+    ("train_loss", "evaluations"),
+    [(np.inf, 1 + PAPER.evaluations), (-np.inf, 2 + PAPER.evaluations)],
+    ids=["met", "never met"],
+)
+def test_a_training_ends_when_the_criteria_are_met(train_loss, evaluations, data_root, monkeypatch):
+    """C1 from the training and C2, C3 and the plateau from the validation; none, and it goes on."""
+    limits = PAPER._replace(train_loss=train_loss)
+    monkeypatch.setattr(knee, "stopping", lambda history: stopping(history, limits))
     done = dict.fromkeys(("mean_iou", "tendon_iou"), 0.9)
     monkeypatch.setattr(knee, "validate", lambda *arguments: done)
-    trial = trial_of("upernet", "ce2_bd_10_90", epochs=24, per_evaluation=6, polynomial=120)
+    trial = trial_of("upernet", "ce1", epochs=2 + PAPER.evaluations, per_evaluation=1)
     data = knee.load(trial, data_root)
     parts = knee.split(trial, data.cases)
     history = knee.learn(trial, knee.build(trial), data, parts)
-    first = int(np.flatnonzero(history["train_loss"] < PAPER.train_loss)[0])
-    assert len(history) == first + 1 + PAPER.evaluations < 24
+    assert len(history) == evaluations

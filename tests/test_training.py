@@ -120,6 +120,34 @@ def test_early_stopping_counts_epochs_without_improvement():
     assert len(fit(model, batches, loss, stopping, scripted(values))) == 5
 
 
+def test_stop_sees_the_history_and_ends_the_training():
+    seen = []
+
+    def stop(history):
+        seen.append(history["val_dice"].tolist())
+        return history["val_dice"].iloc[-1] > 0.45
+
+    model = small_model()
+    history = fit(model, batches, loss, settings(model, stop=stop), scripted([0.1, 0.3, 0.5, 0.2]))
+    assert history["val_dice"].tolist() == [0.1, 0.3, 0.5]
+    assert seen == [[0.1], [0.1, 0.3], [0.1, 0.3, 0.5]], "once an epoch, never without a row"
+
+
+def test_a_stopped_training_is_over_also_when_it_is_continued(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", -1.0)
+
+    def run():
+        model, reported = small_model(), []
+        over = settings(model, stop=lambda history: len(history) == 2)
+        history = fit(model, batches, loss, over, None, tmp_path, reported.append)
+        return history, model.state_dict(), reported
+
+    (first, weights, reported), (again, same, nothing) = run(), run()
+    assert (reported, nothing) == ([1, 2], [])
+    pd.testing.assert_frame_equal(first, again, check_exact=True)
+    assert all(torch.equal(value, same[name]) for name, value in weights.items())
+
+
 @pytest.mark.parametrize(("keep_best", "expected"), [(True, 2), (False, 5)])
 def test_selection_returns_the_weights_of_the_best_or_last_epoch(keep_best, expected):
     model = small_model()

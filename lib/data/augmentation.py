@@ -81,10 +81,24 @@ def knee_augmenter(seed: int, size: int = 512) -> Augment:
     return _augmenter(seed, transforms, independent=True)
 
 
+def pediatric_augmenter(seed: int) -> Augment:
+    """The pediatric study's augmentation (section 3.3), for float images of mean 0.
+
+    Scale +- 20 %, turn +- 20 degrees and shift +- 20 %, always and uniformly [A]; mirrored along
+    either axis with probability 0.5 [A]. Outside is 0, the mean.
+    """
+    move = A.Affine(
+        scale=(0.8, 1.2), rotate=(-20, 20), translate_percent=(-0.2, 0.2), keep_ratio=True, p=1,
+        **SAMPLED,
+    )  # fmt: skip
+    transforms = [move, A.HorizontalFlip(p=0.5), A.VerticalFlip(p=0.5)]
+    return _augmenter(seed, transforms, independent=True)
+
+
 def _augmenter(seed: int, transforms: list, independent: bool) -> Augment:
     """Make ``augment(epoch, index, **targets) -> targets``, a pure function of its arguments.
 
-    Targets, all optional but the image, all moved alike: image uint8 H x W; masks bool
+    Targets, all optional but the image, all moved alike: image uint8 (or float32) H x W; masks bool
     K x H x W by nearest neighbour; distances float32 K x H x W likewise (values are moved, not
     scaled); boxes N x 5 as from ``read_boxes``, replaced by the bounding box of what they became.
     ``independent`` transforms have a random stream each: albumentations seeds all alike, and one

@@ -3,7 +3,8 @@
 Columns: case (unique), subject, split ("train", "val", "test" or "" where none was given), image
 (absolute path), mask (path or ""), labels (path of a YOLO text file or ""). Where several
 structures are segmented, a table has a column ``mask_<structure>`` for each instead of mask (they
-may overlap), and may state ``spacing_mm`` of a pixel for files that do not know it.
+may overlap), and may state ``spacing_mm`` of a pixel for files that do not know it. Volumes (NIfTI,
+NRRD, or a folder of DICOM slices) may have ``joint``, ``pathology`` and ``age_years``.
 """
 
 from pathlib import Path
@@ -16,6 +17,7 @@ from lib.data import yolo
 from lib.data.boxes import boxes_to_mask, read_boxes
 from lib.data.duplicates import same_bytes
 from lib.data.images import IMAGE_SUFFIXES, Spacing, read_foreground, read_image
+from lib.data.joints import FACTS, joint_problems
 from lib.data.problems import describe
 from lib.errors import DataError
 
@@ -91,9 +93,23 @@ def load_structures(
         expected = f"{', '.join(STRUCTURE + name for name in structures)}"
         raise DataError(describe(case["image"], f"no {', '.join(missing)}", expected, fix))
     masks = [read_foreground(case[STRUCTURE + name], image.shape) for name in structures]
-    if spacing_mm is None and case.get(SPACING):
-        spacing_mm = (float(case[SPACING]),) * 2
-    return image, np.stack(masks), spacing_mm
+    return image, np.stack(masks), spacing_mm or stated_spacing(case)
+
+
+def stated_spacing(case: dict) -> Spacing | None:
+    """What the table states as side of a pixel. Raises DataError if it is no length."""
+    text = case.get(SPACING)
+    if not text:
+        return None
+    try:
+        side = float(text)
+    except ValueError:
+        side = float("nan")
+    if not 0 < side < float("inf"):
+        found, expected = f"{SPACING} {text}", "millimetres above 0, such as 0.2"
+        fix = "correct it in cases.csv or leave it empty"
+        raise DataError(describe(case["image"], found, expected, fix))
+    return side, side
 
 
 def mask_columns(cases: pd.DataFrame | dict) -> list[str]:
@@ -115,7 +131,7 @@ def _is_negative(case: dict) -> bool:
 def _scan_table(folder: Path) -> Scan:
     table, problems = _read_table(folder / "cases.csv")
     extra = [name for name in mask_columns(table) if name != "mask"]
-    extra += [SPACING] if extra and SPACING in table else []
+    extra += [name for name in (SPACING, *FACTS) if extra and name in table]
     cases = table.reindex(columns=[*COLUMNS, *extra], fill_value="")
     problems = problems or _row_problems(folder, cases) + _repeats(folder / "cases.csv", cases)
     for column in ("image", "labels", *mask_columns(cases)):
@@ -152,12 +168,13 @@ def _row_problems(folder: Path, cases: pd.DataFrame) -> list[str]:
             fix = "name its mask or label file; one without foreground marks a negative"
             problems.append(describe(place, "image without label", "a mask or labels", fix))
         for column in ("image", "labels", *masks):
-            if row[column] and not (folder / row[column]).is_file():
+            if row[column] and not (folder / row[column]).exists():
                 fix = "write the path relative to the study folder, such as images/001.png"
                 problems.append(describe(place, f"{column} {row[column]}", "an existing file", fix))
         if row["split"] not in {"", "train", "val", "test"}:
             fix = "correct it or leave it empty"
             problems.append(describe(place, f"split {row['split']}", "train, val or test", fix))
+        problems += joint_problems(place, row)
     return problems
 
 

@@ -12,11 +12,13 @@ import pandas as pd
 from tqdm import tqdm
 
 from lib.data.boxes import read_boxes, read_text
-from lib.data.cases import SPACING, mask_columns, scan_folder
+from lib.data.cases import mask_columns, scan_folder, stated_spacing
 from lib.data.duplicates import same_pictures
 from lib.data.images import read_foreground, read_image
 from lib.data.problems import describe
 from lib.data.splits import split_problems
+from lib.data.volume_files import is_volume
+from lib.data.volumes import read_mask, read_volume
 from lib.errors import DataError
 
 
@@ -41,10 +43,12 @@ def check(folder: str | Path, progress: bool = False) -> Report:
         wrong, spacing_mm, is_negative[index] = _check_case(case, n_classes)
         problems += wrong
         spacings.append(spacing_mm)
-    if len(cases):  # the scan has already said where there are none
-        problems += split_problems(cases, is_negative, folder)
+    flat = cases[[not is_volume(name) for name in cases["image"]]]
+    if len(flat):  # volumes are left out one by one; the scan has said where there are no cases
+        problems += split_problems(flat, is_negative[flat.index], folder)
     empty = cases[is_negative]
-    notes += _spacing_note(folder, spacings) + _empty_notes(empty) + _twin_notes(complete)
+    pictures = complete[complete.index.isin(flat.index)]
+    notes += _spacing_note(folder, spacings) + _empty_notes(empty) + _twin_notes(pictures)
     return Report(problems, notes, _summary(folder, cases, len(empty), problems, notes))
 
 
@@ -67,7 +71,7 @@ def _is_complete(case: dict) -> bool:
     """Whether the files are there to be opened; the scan has already named those that are not."""
     columns = ("image", "labels", *mask_columns(case))
     files = [case[column] for column in columns if case[column]]
-    return len(files) > 1 and all(Path(name).is_file() for name in files)
+    return len(files) > 1 and all(Path(name).exists() for name in files)
 
 
 def _check_case(case: dict, n_classes: float) -> tuple[list[str], object, bool]:
@@ -75,6 +79,8 @@ def _check_case(case: dict, n_classes: float) -> tuple[list[str], object, bool]:
     problems: list[str] = []
     image = spacing_mm = None
     labels, masks = [], [case[column] for column in mask_columns(case) if case[column]]
+    if is_volume(case["image"]):
+        return _check_volume(case, masks)
     with _collected(problems):
         image, spacing_mm = read_image(case["image"])
     for mask in masks:
@@ -84,9 +90,21 @@ def _check_case(case: dict, n_classes: float) -> tuple[list[str], object, bool]:
         if not masks:
             labels.append(read_boxes(case["labels"]))
             problems += _unknown_classes(case["labels"], labels[0], n_classes)
-    if spacing_mm is None and case.get(SPACING):
-        spacing_mm = (float(case[SPACING]),) * 2
+    with _collected(problems):
+        spacing_mm = spacing_mm or stated_spacing(case)
     return problems, spacing_mm, bool(labels) and not any(label.any() for label in labels)
+
+
+def _check_volume(case: dict, masks: list[str]) -> tuple[list[str], object, bool]:
+    """As ``_check_case``, of a volume and its masks."""
+    problems: list[str] = []
+    volume, found = None, []
+    with _collected(problems):
+        volume = read_volume(case["image"])
+    for mask in masks:
+        with _collected(problems):
+            found.append(read_mask(mask, volume).any())
+    return problems, volume and volume.spacing_mm, bool(found) and not any(found)
 
 
 @contextmanager

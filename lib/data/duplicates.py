@@ -16,12 +16,19 @@ QUICK_SUFFIXES = {".jpg", ".jpeg", ".png"}  # OpenCV reads them small, in less t
 SAME = 0.92  # copies correlate above 0.94, different hands in a standard pose up to 0.89
 
 
+def content(path: str | Path) -> bytes:
+    """Bytes of a file; of a folder those of its files, in the order of their names."""
+    path = Path(path)
+    files = sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]
+    return b"".join(file.read_bytes() for file in files)
+
+
 def same_bytes(paths: list[str]) -> dict[str, str]:
-    """Map each file whose bytes occurred before in the list to the first file with them."""
+    """Map each file or folder whose bytes occurred before in the list to the first with them."""
     first: dict[bytes, str] = {}
     copies = {}
     for path in paths:
-        digest = hashlib.blake2b(Path(path).read_bytes()).digest()
+        digest = hashlib.blake2b(content(path)).digest()
         if first.setdefault(digest, path) != path:
             copies[path] = first[digest]
     return copies

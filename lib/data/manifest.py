@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from lib.data.cases import mask_columns
+from lib.data.duplicates import content
 from lib.files import digest
 
 SYNTHETIC_MARK = "SYNTHETIC.txt"  # a generator leaves it in the folder it writes
@@ -16,7 +17,7 @@ def fingerprint(cases: pd.DataFrame) -> str:
     for case in cases.to_dict("records"):
         parts += [case["case"], case["subject"], case["split"]]
         for column in ("image", "labels", *mask_columns(case)):
-            parts.append(Path(case[column]).read_bytes() if case[column] else column)
+            parts.append(content(case[column]) if case[column] else column)
     return digest(*parts)
 
 

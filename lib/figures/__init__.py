@@ -3,25 +3,38 @@
 None of them uses pyplot, so nothing is shown or kept open behind the caller's back.
 """
 
+from lib.figures.adversaries import adversaries
 from lib.figures.agreement import measured_against_truth
 from lib.figures.audit import prevalence
+from lib.figures.bone_bars import bone_bars
+from lib.figures.bone_overlays import bone_overlays
 from lib.figures.boundary import distance_map, runaway
 from lib.figures.comparison import beside_paper
 from lib.figures.contours import Overlay, best_median_worst, overlays
+from lib.figures.crops import Crops, crops
 from lib.figures.curves import Panel, learning_curves, loss_curves, summarise_curves
 from lib.figures.distributions import metric_distributions
 from lib.figures.efficiency import frontier
+from lib.figures.embedding import embedding
+from lib.figures.entropy import Uncertain, entropy_maps
 from lib.figures.explorer import loss_explorer
 from lib.figures.folds import folds_beside_paper
 from lib.figures.knee_bars import ce1_ce2, rank_stability, totals
 from lib.figures.knee_grid import grid
 from lib.figures.knee_schedule import schedule
+from lib.figures.looks import bone_look, look
+from lib.figures.monitors import monitors
 from lib.figures.panels import augmented, overlay_methods
+from lib.figures.position import error_by_age, error_by_position
+from lib.figures.reliability import reliability
+from lib.figures.roc import roc_bands
 from lib.figures.saving import save, save_table
 from lib.figures.schedules import term_weights, weight_schedules
 from lib.figures.sequences import SequenceFrame, multi_overlay, sequence
+from lib.figures.spider import dots, spiders
 from lib.figures.steps import pipeline_steps
 from lib.figures.style import STRUCTURES, method_style, model_label, style
+from lib.figures.surface import bone_surfaces
 
 __all__ = [
     "STRUCTURES",
@@ -31,6 +44,7 @@ __all__ = [
     "augmented",
     "beside_paper",
     "best_median_worst",
+    "bone_overlays",
     "ce1_ce2",
     "distance_map",
     "folds_beside_paper",
@@ -59,4 +73,21 @@ __all__ = [
     "term_weights",
     "totals",
     "weight_schedules",
+    "adversaries",
+    "bone_bars",
+    "Crops",
+    "crops",
+    "embedding",
+    "Uncertain",
+    "entropy_maps",
+    "bone_look",
+    "look",
+    "monitors",
+    "error_by_age",
+    "error_by_position",
+    "reliability",
+    "roc_bands",
+    "dots",
+    "spiders",
+    "bone_surfaces",
 ]

@@ -38,9 +38,16 @@ WIDTHS = {
     },
     "quick": {
         "fcn_unet": {"width": 16},
-        "pspnet": {"encoder_name": R10, "output_stride": 8, "psp_out_channels": 128},
+        # At stride 8 the last stage, 512 channels wide, would cost half of all time.
+        "pspnet": {
+            "encoder_name": R10,
+            "encoder_depth": 4,
+            "output_stride": 8,
+            "psp_out_channels": 128,
+        },
         "deeplabv3plus": {
             "encoder_name": R10,
+            "encoder_depth": 4,
             "encoder_output_stride": 8,
             "decoder_channels": 64,
             "decoder_atrous_rates": (2, 4, 6),  # of a grid of 8 to 12, not of 64
@@ -68,7 +75,8 @@ def knee_network(
     Args:
         name: fcn_unet, pspnet, deeplabv3plus, upernet or segformer.
         width: "paper" (spec: R50c at output stride 8, 8 and 32, MiT-B2, U-Net from 64 channels)
-            or "quick" (ResNet-10, MiT-B0, U-Net from 16 channels; same decoders, narrower).
+            or "quick" (ResNet-10, in PSPNet and DeepLabV3+ without its last stage, MiT-B0, U-Net
+            from 16 channels; same decoders, narrower).
         weights: of the encoder: None for random ones, "imagenet", or a file as its library
             publishes it. The U-Net has none: it starts from random ones, as in the paper.
         channels_out: K.

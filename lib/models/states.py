@@ -53,4 +53,4 @@ def load_exactly(module: nn.Module, state: dict[str, Tensor], source: str, whose
 
 
 def _shapes(tensors: dict[str, Tensor]) -> set[tuple]:
-    return {(name, tensor.shape) for name, tensor in tensors.items()}
+    return {(name, getattr(tensor, "shape", None)) for name, tensor in tensors.items()}

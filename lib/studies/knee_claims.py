@@ -74,9 +74,10 @@ def weighted_is_better(values: pd.DataFrame, measures: tuple) -> Verdict:
     table = compared(values, [((name, "ce2"), (name, "ce1")) for name in networks], measures)
     improved = (np.sign(table["mean_difference"]) == table["metric"].map(SIGN)).sum()
     evidence = f"better in {improved} of {len(table)} cells; " + _written(table)
-    return Verdict(
-        verdict_of_all(table["verdict"]), evidence, int(table["n"].min()), table["p"].min()
-    )
+    verdict = verdict_of_all(table["verdict"])
+    # all cells must hold to confirm, one suffices to contradict
+    p = table["p"].max() if verdict == "reproduced" else table["p"].min()
+    return Verdict(verdict, evidence, int(table["n"].min()), p)
 
 
 def is_best(stability: pd.DataFrame, model: str, values: pd.DataFrame) -> Verdict:

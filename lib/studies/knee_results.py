@@ -111,6 +111,10 @@ def rank_stability(metrics: pd.DataFrame, seed: int, structures=STRUCTURES) -> p
         index=["network", "loss"], columns=["structure", "subject"], values="value",
         aggfunc="count", fill_value=0, sort=False,
     )  # fmt: skip
+    # a subject without a single frame of a structure adds nothing to it
+    shown = [list(structures), [*METRICS, "empty"], subjects]
+    sums = sums.reindex(columns=pd.MultiIndex.from_product(shown), fill_value=0.0)
+    counts = counts.reindex(columns=pd.MultiIndex.from_product(shown[::2]), fill_value=0)
     weights = np.vstack([np.ones(len(subjects), int), bootstrap_weights(subjects, RESAMPLES, seed)])
     total = sum(
         _points(sums[structure], counts[structure][subjects].to_numpy(), subjects, weights)
@@ -169,6 +173,7 @@ def other_readings(metrics: pd.DataFrame, network: str) -> pd.DataFrame:
     index = table["loss"].map({loss: i for i, loss in enumerate((*LOSSES, *EXTRA, *VARIANTS))})
     compared = {name.rsplit("_", 1)[0] for name in VARIANTS}
     compared |= {"ce2_dice_50_50", "ce2_bd_50_50", "ce2_dice_bd_50_25_25", *EXTRA, *VARIANTS}
-    table = table.assign(order=index)[table["loss"].isin(compared)].sort_values("order")
+    table = table.assign(order=index)[table["loss"].isin(compared)]
+    table = table.sort_values("order", kind="stable")
     columns = ["dice", "mean_metric1", "mean_metric2", "empty"]
     return table.pivot_table(index="loss", columns="structure", values=columns, sort=False)

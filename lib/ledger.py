@@ -1,0 +1,167 @@
+"""Result ledger: every claim of the five papers beside what we found, in one table.
+
+``python -m lib.ledger`` writes ``figures/ledger.csv`` and, between two markers, the same in short
+into the README. Nothing is typed: the papers' side comes from ``data/reference/claims_all.csv``,
+ours from each study's ``claims.csv`` and ``provenance.json``, as its notebook left them.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from lib import paths
+from lib.claims import VERDICTS, claims_of
+from lib.errors import OsteoBookError, SettingError
+from lib.files import replacing, write_table
+
+NOT_RUN = "not run"
+PHANTOM, REAL = "phantom", "real"
+OURS = ["verdict", "evidence", "n", "p"]
+RUN = ["data", "profile", "seeds", "device", "minutes", "fingerprint", "command"]
+COLUMNS = ["study", "claim", "statement", "paper_evidence", "paper_numbers", *OURS, *RUN]
+BEGIN = "<!-- ledger: written by python -m lib.ledger -->"
+END = "<!-- /ledger -->"
+SHOWN = 120  # characters of a cell in the README
+
+
+def ledger() -> pd.DataFrame:
+    """One row for each claim and each kind of data it was tried on, in the papers' order.
+
+    Columns: study, claim, statement, paper_evidence, paper_numbers (the verdict from the paper's
+    own arithmetic); verdict, evidence (with intervals), n, p (adjusted; missing without a test) on
+    our data; data ("phantom" or "real"), profile, seeds, device, minutes (missing where not
+    recorded), fingerprint (of the data), command. A study without results has verdict "not run".
+    """
+    names = pd.read_csv(paths.REFERENCE / "claims_all.csv")["study"].unique()
+    table = pd.concat([_study(name) for name in names], ignore_index=True)
+    return table[COLUMNS].astype({"n": "Int64", "p": "Float64", "minutes": "Float64"})
+
+
+def _study(study: str) -> pd.DataFrame:
+    """The claims of one study with the results of each run; in the order claim, phantom, real."""
+    claims = claims_of(study).assign(study=study)
+    places = [paths.FIGURES / study, paths.FIGURES / study / "own"]
+    runs = [_results(study, place) for place in places if _source(place)]
+    if not runs:
+        return claims.assign(verdict=NOT_RUN).reindex(columns=COLUMNS)
+    table = pd.concat([claims.merge(run, on="claim", validate="1:1") for run in runs])
+    return table.set_index("claim").loc[claims["claim"]].reset_index()
+
+
+def _source(place: Path) -> dict:
+    """Where the claims of a run come from; empty unless it completed."""
+    record = place / "provenance.json"
+    if not (record.exists() and (place / "claims.csv").exists()):
+        return {}
+    return json.loads(record.read_text(encoding="utf-8")).get("claims", {})
+
+
+def _results(study: str, place: Path) -> pd.DataFrame:
+    """Verdicts of one run and how it was made: claim, OURS, RUN."""
+    found, source = pd.read_csv(place / "claims.csv"), _source(place)
+    if list(found["claim"]) != list(claims_of(study)["claim"]):
+        raise SettingError(
+            f"{place / 'claims.csv'}: found claims {', '.join(found['claim'])}; expected those of "
+            f"claims_all.csv. Fix: ./run_all.sh --only {study}"
+        )
+    command = f"./run_all.sh --only {study} --profile {source['profile']} --seed {source['seed']}"
+    seeds = source.get("seeds", [source["seed"]])
+    return found[["claim", *OURS]].assign(
+        data=PHANTOM if source["synthetic"] else REAL,
+        profile=source["profile"],
+        seeds=" ".join(map(str, seeds)),
+        device=source["device"],
+        minutes=source.get("minutes"),
+        fingerprint=source["fingerprint"],
+        command=command if source["synthetic"] else f"{command} --data-root DIR",
+    )
+
+
+def counts(table: pd.DataFrame) -> dict[str, str]:
+    """For each kind of data, and claims not run, one line that counts the verdicts."""
+    lines = {}
+    for data, rows in table.dropna(subset="data").groupby("data", sort=False):
+        found = rows["verdict"].value_counts()
+        listed = ", ".join(
+            f"{found[verdict]} {verdict}" for verdict in VERDICTS if verdict in found
+        )
+        lines[data] = f"{len(rows)} claims: {listed}"
+    waiting = table[table["verdict"] == NOT_RUN]
+    if len(waiting):
+        lines[NOT_RUN] = f"{len(waiting)} claims ({', '.join(waiting['study'].unique())})"
+    return lines
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """The ledger in short, as the README shows it."""
+    names = {PHANTOM: "On phantoms", REAL: "On real images", NOT_RUN: "Not run yet"}
+    lines = [f"**{names[kind]}**: {line}." for kind, line in counts(table).items()]
+    lines = ["  \n".join(lines), "", "| claim | paper | its own numbers | ours | verdict |"]
+    lines.append("|---|---|---|---|---|")
+    for row in table.itertuples():
+        name = f"{row.claim}, real" if row.data == REAL else row.claim
+        said = [f"**{name}** {row.statement}", row.paper_evidence, row.paper_numbers, row.evidence]
+        cells = [_cell(text) for text in said]
+        verdict = row.verdict if row.verdict == NOT_RUN else f"**{row.verdict}**"
+        lines.append(f"| {' | '.join(cells)} | {verdict} |")
+    return "\n".join(lines)
+
+
+def _cell(text: str) -> str:
+    """A text that fits a Markdown table, cut between words where it is long."""
+    if pd.isna(text):
+        return ""
+    short = text if len(text) <= SHOWN else text[:SHOWN].rsplit(" ", 1)[0].rstrip(",;:") + " …"
+    return short.replace("|", "\\|")
+
+
+def readme_with(table: pd.DataFrame, text: str) -> str:
+    """The README ``text`` with the ledger between its markers.
+
+    Raises SettingError unless both markers are there once, in order.
+    """
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end) or BEGIN in after or END in after:
+        raise SettingError(
+            f"README.md: found no single place for the ledger; expected {BEGIN} and {END} on "
+            "lines of their own. Fix: restore them."
+        )
+    return f"{before}{BEGIN}\n{markdown(table)}\n{END}{after}"
+
+
+def write() -> list[Path]:
+    """Write ``figures/ledger.csv`` and the README's part; returns those that changed.
+
+    Where figures are sent elsewhere (OSTEOBOOK_FIGURES) the README stays as it is.
+    """
+    table, csv, readme = ledger(), paths.FIGURES / "ledger.csv", paths.ROOT / "README.md"
+    before = csv.read_bytes() if csv.exists() else b""
+    write_table(table, csv)
+    changed = [csv] if csv.read_bytes() != before else []
+    if paths.FIGURES == paths.ROOT / "figures":
+        text = readme.read_text(encoding="utf-8")
+        if (new := readme_with(table, text)) != text:
+            with replacing(readme) as temporary:
+                temporary.write_text(new, encoding="utf-8")
+            changed.append(readme)
+    return changed
+
+
+def main() -> int:
+    """Write the ledger and tell what changed; exit code 0, or 2 with a message."""
+    try:
+        changed = write()
+    except OsteoBookError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    for path in changed:
+        print(f"written: {path}")
+    print("\n".join(f"{kind}: {line}" for kind, line in counts(ledger()).items()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,144 @@
+"""Encoder of crops with the projection heads of the hand study's pre-trainings.
+
+One ResNet for all methods: the crops of a batch go through it once, those of one size together, so
+that every method has the same encoder passes and batch statistics.
+"""
+
+from itertools import groupby
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+import lib.models.torchvision_cpu  # noqa: F401 - before torchvision
+from lib.errors import SettingError
+from lib.models.pretrained import load_encoder
+
+# isort: split
+from torchvision.models import resnet18, resnet50
+
+ENCODERS = {"resnet18": resnet18, "resnet50": resnet50}
+METHODS = ("simclr", "supcon", "swav", "vicreg")
+EMBEDDING = 128  # dimensions of SimCLR's, SupCon's and SwAV's projections
+N_GLOBAL = 2
+
+
+def encoder(name: str, weights: str | Path | None = None) -> nn.Module:
+    """ResNet without its classifier: B x 3 x H x W -> B x F, F = 512 or 2048.
+
+    Args:
+        name: "resnet18" (11 176 512 parameters) or "resnet50" (23 508 032).
+        weights: None for random ones, "imagenet", or a file of torchvision's state dict.
+
+    Raises:
+        SettingError: if there is no such encoder.
+        OsteoBookError: if the weights cannot be had or belong to another network.
+    """
+    if name not in ENCODERS:
+        raise SettingError(f"encoder: found {name!r}; expected one of {', '.join(ENCODERS)}.")
+    network = ENCODERS[name](weights=None)
+    network.features, network.fc = network.fc.in_features, nn.Identity()
+    if weights is not None:
+        load_encoder(network, name, weights)
+    return network
+
+
+class ViewEncoder(nn.Module):
+    """Encoder, projection head and, for SwAV, prototypes.
+
+    Args:
+        method: one of METHODS.
+        name, weights: as for ``encoder``.
+        expander: width of VICReg's head; None for the encoder's, which is 2048 for ResNet-50.
+        prototypes: number of SwAV's.
+        queue: earlier crops that SwAV keeps of each global view; 0 for none.
+
+    Raises:
+        SettingError: if method or encoder is unknown.
+    """
+
+    def __init__(
+        self,
+        method: str,
+        name: str = "resnet50",
+        weights: str | Path | None = None,
+        expander: int | None = None,
+        prototypes: int = 128,
+        queue: int = 0,
+    ):
+        super().__init__()
+        if method not in METHODS:
+            raise SettingError(f"method: found {method!r}; expected one of {', '.join(METHODS)}.")
+        self.encoder = encoder(name, weights)
+        width = self.encoder.features
+        if method == "vicreg":
+            self.head = mlp(width, *3 * (expander or width,))
+        else:
+            self.head = mlp(width, width, EMBEDDING)
+        self.prototypes = Prototypes(prototypes, EMBEDDING, queue) if method == "swav" else None
+
+    def forward(self, views: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """V crops, each B x 3 x H x W -> features V x B x F and projections V x B x D.
+
+        Crops of one size must follow each other. Projections are not normalised: the losses do it.
+        """
+        grouped = [list(group) for _, group in groupby(views, key=lambda view: view.shape)]
+        features = torch.cat([self.encoder(torch.cat(group)) for group in grouped])
+        shape = len(views), len(views[0]), -1
+        return features.reshape(shape), self.head(features).reshape(shape)
+
+
+class Prototypes(nn.Module):
+    """SwAV's P directions in D dimensions, and a queue of earlier crops (Caron et al. 2020).
+
+    Args:
+        count: P.
+        dimensions: D.
+        queue: Q crops kept of each of the two global views; a multiple of the batch, or 0.
+    """
+
+    def __init__(self, count: int, dimensions: int, queue: int = 0):
+        super().__init__()
+        self.weight = nn.Parameter(functional.normalize(torch.randn(count, dimensions), dim=1))
+        self.register_buffer("queue", torch.zeros(N_GLOBAL, queue, dimensions))
+        self.register_buffer("queued", torch.zeros((), dtype=torch.long))
+
+    def forward(self, projections: Tensor, frozen: bool = False) -> Tensor:
+        """Cosines V x B x P of projections V x B x D, in float32.
+
+        The prototypes are brought back to length 1 first; ``frozen`` ones get no gradient, as in
+        the first epoch, in which they would follow what the random head does.
+        """
+        with torch.no_grad():
+            self.weight.copy_(functional.normalize(self.weight, dim=1))
+        weight = self.weight.detach() if frozen else self.weight
+        with torch.autocast(projections.device.type, enabled=False):
+            return functional.normalize(projections.float(), dim=-1) @ weight.T
+
+    @torch.no_grad()
+    def remembered(self) -> Tensor | None:
+        """Cosines 2 x Q x P of the queue with the present prototypes; None until it is full."""
+        full = self.queue.shape[1] > 0 and int(self.queued) >= self.queue.shape[1]
+        if not full:
+            return None
+        with torch.autocast(self.queue.device.type, enabled=False):
+            return self.queue @ self.weight.T
+
+    @torch.no_grad()
+    def remember(self, projections: Tensor) -> None:
+        """Put the global crops' projections, V x B x D, into the queue; the oldest leave it."""
+        if self.queue.shape[1] == 0:
+            return
+        newest = functional.normalize(projections[:N_GLOBAL].float(), dim=-1)
+        joined = torch.cat([newest, self.queue], 1)[:, : self.queue.shape[1]]
+        self.queue.copy_(joined)
+        self.queued += newest.shape[1]
+
+
+def mlp(*widths: int) -> nn.Sequential:
+    """Linear layers with batch norm and ReLU between them; 2048-2048-128 has one hidden layer."""
+    layers = []
+    for wide, narrow in zip(widths[:-2], widths[1:-1], strict=True):
+        layers += [nn.Linear(wide, narrow), nn.BatchNorm1d(narrow), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers, nn.Linear(*widths[-2:]))

@@ -1,0 +1,11 @@
+"""A trained model on images of yours: masks in their own frame, overlays, measurements; and ONNX.
+
+``predict`` is all that a notebook or a command needs, beside ``card.export``. ``TASKS`` has one row a
+study; everything else here is shared.
+"""
+
+from lib.prediction.model import Model, load_model, segment
+from lib.prediction.results import predict
+from lib.prediction.tasks import TASKS
+
+__all__ = ["TASKS", "Model", "load_model", "predict", "segment"]
