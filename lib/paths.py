@@ -12,6 +12,13 @@ TRIALS = Path(os.environ.get("OSTEOBOOK_TRIALS", DATA / "trials"))
 PHANTOMS = Path(os.environ.get("OSTEOBOOK_PHANTOMS", DATA / "phantoms"))
 FIGURES = Path(os.environ.get("OSTEOBOOK_FIGURES", ROOT / "figures"))
 EXECUTED = FIGURES / "executed"
+STUDIES = {  # and their notebooks
+    "humerus": "01_humerus_loss_study",
+    "wrist": "02_wrist_linear_weighting",
+    "pediatric": "03_pediatric_regularization",
+    "knee": "04_knee_dual_level_ce",
+    "hand": "05_hand_ssl_osteoporosis",
+}
 
 
 def figure_place(study: str, profile: str, own_data: bool) -> str:

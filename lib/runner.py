@@ -16,15 +16,9 @@ from lib import paths
 from lib.errors import OsteoBookError, SettingError
 from lib.executing import check_parameters, execute, make_key, no_orphans, output, why_run
 from lib.files import explained
+from lib.paths import STUDIES
 from lib.profiles import NAMES as PROFILES
 
-STUDIES = {  # and their notebooks, which are taken as they come
-    "humerus": "01_humerus_loss_study",
-    "wrist": "02_wrist_linear_weighting",
-    "pediatric": "03_pediatric_regularization",
-    "knee": "04_knee_dual_level_ce",
-    "hand": "05_hand_ssl_osteoporosis",
-}
 DEVICES = ("auto", "cpu", "cuda")
 LARGEST_SEED = 2**32 - 1  # numpy's limit
 FREE_MEGABYTES = 200
@@ -139,7 +133,21 @@ def run(options: argparse.Namespace) -> int:
         failures += _run_one(study, notebook, parameters, f"[{position}/{len(options.notebooks)}]")
     if failures:
         print(f"{failures} of {len(options.notebooks)} notebooks failed", file=sys.stderr)
+    _publish(complete=options.profile != "smoke" and not failures)
     return failures
+
+
+def _publish(complete: bool) -> None:
+    """Bring audit, ledger and README up to date after a ``complete`` run, and write the book."""
+    from lib import ledger
+    from lib.audits import report
+    from lib.book import write_book
+
+    if complete:
+        report.write()
+        for path in ledger.write():
+            print(f"written: {path}")
+    print(f"the book: {write_book()}", flush=True)
 
 
 def _announce_hours(studies: Iterable[str], parameters: dict) -> None:

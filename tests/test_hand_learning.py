@@ -114,7 +114,7 @@ def test_every_method_gets_its_loss_and_monitors(data, method):
     batch = torch.from_numpy(chosen.images), torch.from_numpy(chosen.masks), labels
     terms = loss_terms(TRIAL | {"method": method}, model, batch, epoch=0)
     terms["loss"].backward()
-    assert terms["loss"].isfinite() and model.encoder.conv1.weight.grad.abs().sum() > 0
+    assert terms["loss"].isfinite() and model.encoder.network.conv1.weight.grad.abs().sum() > 0
     assert ("prototype_use" in terms) == (method == "swav")
     assert terms["feature_sd"] > 0 and 0 <= terms["empty_share"] <= 1
     if method == "swav":

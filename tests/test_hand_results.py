@@ -237,7 +237,9 @@ def test_a_low_dice_contradicts(metrics):
 
 
 def test_draws_are_paired_over_methods(predictions):
-    scores = scores_of_tested(predictions.query("method in ('simclr', 'swav') and dataset == 'masked'"))
+    scores = scores_of_tested(
+        predictions.query("method in ('simclr', 'swav') and dataset == 'masked'")
+    )
     twin = scores[scores["method"] == "simclr"].assign(method="swav")
     found = draws(pd.concat([scores[scores["method"] == "simclr"], twin]), seed=0)
     np.testing.assert_array_equal(*(values["f1"] for values in found.values()))

@@ -120,9 +120,9 @@ def test_the_short_table_keeps_every_claim_in_one_line(figures):
 
 def test_only_what_stands_between_the_markers_changes(figures):
     table = ledger.ledger()
-    text = ledger.readme_with(table, f"before\n{ledger.BEGIN}\nold\n{ledger.END}\nafter\n")
+    text = ledger.readme_with(table, f"before\n{ledger.BEGIN}\nstale text\n{ledger.END}\nafter\n")
     assert text.startswith(f"before\n{ledger.BEGIN}\n**Not run yet**: 41 claims")
-    assert text.endswith(f"\n{ledger.END}\nafter\n") and "old" not in text
+    assert text.endswith(f"\n{ledger.END}\nafter\n") and "stale text" not in text
     assert ledger.readme_with(table, text) == text
 
 

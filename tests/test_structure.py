@@ -32,8 +32,8 @@ ROWS = (
     ("figures", "explore"),
     ("trials",),
     ("studies",),
-    ("validation",),
-    ("executing", "book", "runner", "runner_checks"),
+    ("prediction", "validation"),
+    ("executing", "book", "export", "predict", "runner", "runner_checks"),
 )
 RANK = {part: rank for rank, row in enumerate(ROWS) for part in row}
 LEARNING = {"data", "models", "losses", "training", "trials", "studies"}
@@ -94,7 +94,7 @@ def back_edges(part: str, source: str) -> list[str]:
             allowed = False
         if part in {"figures", "ranking", "statistics", "claims", "audits"} and target in LEARNING:
             allowed = False
-        if target == "studies" and part not in {"runner", "executing", "validation"}:
+        if target == "studies" and part not in {"runner", "executing", "prediction", "validation"}:
             allowed = False
         if not allowed:
             problems.append(f"{part} imports {target}")

@@ -275,14 +275,14 @@ def test_d_neither_collapses_nor_is_ignored(data_root):
         parts = pediatric.split(data.cases, 0)
         found[method] = learning.learn_network(trial, players, None, data, parts)
     history = found["att_unet/multi/adv"]
-    assert np.isfinite(history[["train_ce", "train_adv", "train_loss", "train_d_loss"]]).all(None)
+    assert np.isfinite(history[["train_ce", "train_adv", "train_loss", "train_d_loss"]]).all(axis=None)
     assert history["train_d_loss"].between(1e-2, 4).all()
     assert history["train_d_accuracy"].iloc[-3:].mean() > 0.55
     assert history["train_d_loss"].iloc[-1] < history["train_d_loss"].iloc[0]
     assert history["train_ce"].iloc[-1] < history["train_ce"].iloc[0]
     base = found["att_unet/multi/base"]
     assert base["train_ce"].iloc[-1] != history["train_ce"].iloc[-1]
-    assert base[["train_adv", "train_shape", "train_d_loss"]].isna().all(None)
+    assert base[["train_adv", "train_shape", "train_d_loss"]].isna().all(axis=None)
     assert list(set(base) ^ set(history)) == []
 
 
@@ -454,7 +454,7 @@ def test_three_stages_of_both_joints(finished):
         assert structures["res_unet/multi/comb"] == {"union", *bones}
         history = collect(stages["network"], "history")
         proposed = history[history["method"] == pediatric.PROPOSED]
-        assert np.isfinite(proposed[[f"train_{c}" for c in learning.COLUMNS]]).all(None)
+        assert np.isfinite(proposed[[f"train_{c}" for c in learning.COLUMNS]]).all(axis=None)
         assert proposed["val_dice"].between(0, 1).all()
         kept = [(f / "weights.safetensors").exists() for f in stages["network"]]
         assert kept == [False] * (1 + len(bones)) + [True]

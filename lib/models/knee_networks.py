@@ -26,7 +26,12 @@ R50C, R10 = "tu-resnet50c", "tu-resnet10t"  # both with a stem of three 3 x 3 co
 WIDTHS = {
     "paper": {
         "fcn_unet": {"width": 64},
-        "pspnet": {"encoder_name": R50C, "output_stride": 8, "psp_out_channels": 512},
+        "pspnet": {
+            "encoder_name": R50C,
+            "encoder_depth": 5,
+            "output_stride": 8,
+            "psp_out_channels": 512,
+        },
         "deeplabv3plus": {
             "encoder_name": R50C,
             "encoder_output_stride": 8,
@@ -58,7 +63,7 @@ WIDTHS = {
 }
 # What segmentation-models-pytorch would else do its own way: see the text above.
 FAMILIES = {
-    "pspnet": (smp.PSPNet, {"encoder_depth": 5, "psp_dropout": 0.0}),
+    "pspnet": (smp.PSPNet, {"psp_dropout": 0.0}),
     "deeplabv3plus": (smp.DeepLabV3Plus, {"decoder_aspp_dropout": 0.0}),
     "upernet": (smp.UPerNet, {}),
     "segformer": (smp.Segformer, {}),

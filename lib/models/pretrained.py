@@ -18,6 +18,7 @@ from timm.models import get_pretrained_cfg
 
 DOWNLOAD_SECONDS = 15  # without an answer
 CLASSIFIERS = ("fc.", "head.")  # layers of the published networks that an encoder lacks
+LAST_STAGE = "model.layer4."  # of a ResNet of timm
 
 
 @cache
@@ -56,6 +57,8 @@ def load_encoder(encoder: nn.Module, name: str, weights: str | Path) -> None:
         raise OsteoBookError("weights: ImageNet weights could not be had. Fix: weights=none.")
     prefix = "model." if name.startswith("tu-") else ""
     state = {prefix + k: v for k, v in state.items() if not k.startswith(CLASSIFIERS)}
+    if not any(k.startswith(LAST_STAGE) for k in encoder.state_dict()):  # built without it
+        state = {k: v for k, v in state.items() if not k.startswith(LAST_STAGE)}
     load_exactly(encoder, state, str(weights), name.removeprefix("tu-"))
 
 

@@ -4,6 +4,7 @@ One ResNet for all methods: the crops of a batch go through it once, those of on
 that every method has the same encoder passes and batch statistics.
 """
 
+from contextlib import nullcontext
 from itertools import groupby
 from pathlib import Path
 
@@ -22,10 +23,11 @@ ENCODERS = {"resnet18": resnet18, "resnet50": resnet50}
 METHODS = ("simclr", "supcon", "swav", "vicreg")
 EMBEDDING = 128  # dimensions of SimCLR's, SupCon's and SwAV's projections
 N_GLOBAL = 2
+SINGLE_PIXEL = 16  # crops up to here are one pixel before the last stage
 
 
-def encoder(name: str, weights: str | Path | None = None) -> nn.Module:
-    """ResNet without its classifier: B x 3 x H x W -> B x F, F = 512 or 2048.
+class Encoder(nn.Module):
+    """ResNet without its classifier; ``features`` is F, 512 or 2048.
 
     Args:
         name: "resnet18" (11 176 512 parameters) or "resnet50" (23 508 032).
@@ -35,13 +37,23 @@ def encoder(name: str, weights: str | Path | None = None) -> nn.Module:
         SettingError: if there is no such encoder.
         OsteoBookError: if the weights cannot be had or belong to another network.
     """
-    if name not in ENCODERS:
-        raise SettingError(f"encoder: found {name!r}; expected one of {', '.join(ENCODERS)}.")
-    network = ENCODERS[name](weights=None)
-    network.features, network.fc = network.fc.in_features, nn.Identity()
-    if weights is not None:
-        load_encoder(network, name, weights)
-    return network
+
+    def __init__(self, name: str, weights: str | Path | None = None):
+        super().__init__()
+        if name not in ENCODERS:
+            raise SettingError(f"encoder: found {name!r}; expected one of {', '.join(ENCODERS)}.")
+        self.network = ENCODERS[name](weights=None)
+        self.features, self.network.fc = self.network.fc.in_features, nn.Identity()
+        if weights is not None:
+            load_encoder(self.network, name, weights)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Crops B x 3 x H x W -> pooled features B x F."""
+        # On the CPU the bfloat16 gradient of a strided kernel over a single pixel reads memory that
+        # nobody wrote, and is NaN now and then.
+        single = min(x.shape[-2:]) <= SINGLE_PIXEL and x.device.type == "cpu"
+        with torch.autocast(x.device.type, enabled=False) if single else nullcontext():
+            return self.network(x.float() if single else x)
 
 
 class ViewEncoder(nn.Module):
@@ -49,7 +61,7 @@ class ViewEncoder(nn.Module):
 
     Args:
         method: one of METHODS.
-        name, weights: as for ``encoder``.
+        name, weights: as for ``Encoder``.
         expander: width of VICReg's head; None for the encoder's, which is 2048 for ResNet-50.
         prototypes: number of SwAV's.
         queue: earlier crops that SwAV keeps of each global view; 0 for none.
@@ -70,7 +82,7 @@ class ViewEncoder(nn.Module):
         super().__init__()
         if method not in METHODS:
             raise SettingError(f"method: found {method!r}; expected one of {', '.join(METHODS)}.")
-        self.encoder = encoder(name, weights)
+        self.encoder = Encoder(name, weights)
         width = self.encoder.features
         if method == "vicreg":
             self.head = mlp(width, *3 * (expander or width,))

@@ -4,10 +4,12 @@ The card holds what the code knows; what it cannot know stands there as to be fi
 """
 
 import importlib
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 
 from lib import paths
 from lib.data.manifest import SYNTHETIC_MARK, synthetic_note
@@ -43,7 +45,10 @@ def export(study: str, weights: str | Path, out: str | Path | None = None) -> tu
     name = model.folder.resolve().name
     out = Path(out or default_folder(study, "exported") / name).expanduser()
     shape = model.task.prepare(model.trial, BLANK).inputs.shape[1:]
-    difference = export_onnx(model.network, shape, out / "model.onnx")
+    with warnings.catch_warnings():
+        # Networks check the size of their images, which is fixed in the file.
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        difference = export_onnx(model.network, shape, out / "model.onnx")
     with replacing(out / "model_card.md") as temporary:
         temporary.write_text(model_card(model, metrics, shape, difference), encoding="utf-8")
     return out, difference

@@ -28,7 +28,7 @@ from lib.losses.self_supervised import (
     swav,
     vicreg,
 )
-from lib.models.view_encoder import ViewEncoder, encoder
+from lib.models.view_encoder import Encoder, ViewEncoder
 from lib.studies.hand_patches import Learning, load
 from lib.studies.hand_probe import encode, moved, patch_input, positive, train_probe, validation
 from lib.studies.hand_scores import classification, subject_scores
@@ -223,7 +223,7 @@ class Classifier(nn.Module):
     def __init__(self, trial: dict):
         super().__init__()
         weights = None if trial["weights"] == "none" else trial["weights"]
-        self.encoder = encoder(trial["encoder"], weights)
+        self.encoder = Encoder(trial["encoder"], weights)
         self.layer = nn.Linear(self.encoder.features, 2)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -176,7 +176,8 @@ def predict(trial: dict, network: nn.Module, images: np.ndarray) -> Predicted:
         chosen = images[start : start + trial["batch_size"]]
         x = torch.from_numpy(np.stack([unit_range(image) for image in chosen])).to(trial["device"])
         with mixed_precision(trial["device"]):
-            mixture = network(x, noise if noise is None else noise.to(x.device))
+            shared = None if noise is None else noise.to(x.device).expand(len(x), -1, -1, -1)
+            mixture = network(x, shared)
         parts.append(summarised(mixture))
     return Predicted(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
