@@ -4,8 +4,9 @@ Both cortices over the width of the bone at its mid-shaft (Barnett and Nordin, C
 healthy young adults are near 0.6, below 0.43 was called osteoporotic.
 
 On true masks of 24 phantoms, 448 x 288 pixels, bias and SD are -0.03 and 0.03 (r 0.90), and the
-same at twice the size. A thickness read off the profile's two peaks, which lie within the wall,
-would have a bias of -0.08 and more.
+same at twice the size. From true masks made coarse, 128 pixels a side, of 192 phantoms: -0.04 and
+0.06 (r 0.77), with an AUC for osteoporosis of 0.85 where the true index has 0.91. A thickness read
+off the profile's two peaks, which lie within the wall, would have a bias of -0.08 and more.
 """
 
 import cv2

@@ -234,9 +234,9 @@ PROFILES = {
             "image_size": 128,
             "widths": (8, 16, 32, 48, 48, 48, 48),
             "unet_width": 8,
-            "segmentation_epochs": 20,
-            "segmentation_batch": 8,
-            "segmentation_lr": 5e-3,
+            "segmentation_epochs": 30,
+            "segmentation_batch": 4,
+            "segmentation_lr": 4e-3,
             "segmentation_patience": 4,
             "samples": 1,  # of each noise module while it learns
             "patch_side": 96,

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import onnxruntime
+import pandas as pd
 import pytest
 import torch
 
@@ -50,7 +51,7 @@ def test_the_card_reports_the_trial(tmp_path, monkeypatch, capsys):
     assert "**Not for clinical use.**" in card and TASKS["wrist"].limits[0] in card
     assert "| first | dice | fraction | 0.700 | 0.200 | 3 |" in card  # of 0.5, 0.7, 0.9
     assert "| tp |" not in card and "3 images of 2 subjects" in card
-    assert "**To be filled in:** where the images come from" in card and "Synthetic" not in card
+    assert "**To be filled in:** where the images come from" in card and "ynthetic" not in card
     assert f"| epochs | {TRIALS['wrist']['epochs']} |" in card
 
 
@@ -62,6 +63,9 @@ def test_synthetic_training_data_are_stated(tmp_path, monkeypatch):
     folder = make_trial_folder(tmp_path / "t", TRIALS["knee"], data=data)
     note = (root / "knee" / SYNTHETIC_MARK).read_text().strip()
     assert trained_on_phantoms(load_model("knee", folder)) == note
+    export("knee", folder, tmp_path / "out")
+    card = (tmp_path / "out/model_card.md").read_text()
+    assert f"**Synthetic training data.** {note}" in card and "To be filled in" not in card
     (root / "knee/images/k01.png").write_bytes((root / "knee/images/k02.png").read_bytes()[:-1])
     assert trained_on_phantoms(load_model("knee", folder)) == ""
 
@@ -75,6 +79,13 @@ def test_changed_code_is_stated_and_missing_metrics_are_an_error(tmp_path, monke
     export("wrist", folder, tmp_path / "out")
     card = (tmp_path / "out/model_card.md").read_text()
     assert "changed since the training: lib/models/unet.py." in card
+    assert "ynthetic" not in card
+    metrics = pd.read_csv(folder / "metrics.csv")
+    metrics["case"] = metrics["case"].map({"a": "wrist00000", "b": "wrist00001", "c": "wrist00010"})
+    metrics.to_csv(folder / "metrics.csv", index=False)
+    export("wrist", folder, tmp_path / "out")
+    card = (tmp_path / "out/model_card.md").read_text()
+    assert "named as phantoms are (wrist00000): **probably synthetic**" in card
     (folder / "metrics.csv").unlink()
     with pytest.raises(OsteoBookError, match="no metrics.csv"):
         export("wrist", folder, tmp_path / "out")

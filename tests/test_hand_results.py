@@ -21,6 +21,8 @@ from lib.studies.hand_results import (
     predictions_of,
     segmentation,
     tables,
+)
+from lib.studies.hand_results import (
     tested as scores_of_tested,
 )
 

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 import lib
-from lib import executing, paths, runner, runner_checks
+from lib import executing, ledger, paths, runner, runner_checks
 from lib.errors import DataError, OsteoBookError, SettingError
 
 PARAMETERS = (
@@ -258,6 +258,42 @@ def test_a_dead_kernel_is_a_failure_like_others(place, capfd):
     write_notebook(paths.NOTEBOOKS / "01_humerus_loss_study.ipynb", "import os; os._exit(1)")
     assert runner.main([]) == 1
     assert "memory" in capfd.readouterr().err
+
+
+# --- what a run leaves for readers ---------------------------------------------------------------
+
+
+@pytest.fixture
+def published(place, monkeypatch):
+    """The repository's root, README and figures in a temporary folder; returns the README."""
+    monkeypatch.setattr(paths, "ROOT", place)
+    (place / "requirements.txt").touch()
+    readme = place / "README.md"
+    readme.write_text(f"{ledger.BEGIN}\n{ledger.END}\n")
+    return readme
+
+
+def test_a_complete_run_writes_book_ledger_audit_and_readme(published, place, capfd):
+    write_notebook(paths.NOTEBOOKS / "02_wrist_linear_weighting.ipynb", "print('shown')")
+    assert runner.main([]) == 0
+    assert "shown" in (place / "figures/book/02_wrist_linear_weighting.html").read_text()
+    assert str(place / "figures/book/index.html") in capfd.readouterr().out
+    assert (place / "figures/audit.csv").exists()
+    assert "41 claims" in published.read_text() and (place / "figures/ledger.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("cell", "command"), [("x = 1", ["--profile", "smoke"]), ("x = 1 / 0", ["--profile", "quick"])]
+)
+def test_smoke_runs_and_failures_write_the_book_alone(published, place, cell, command):
+    write_notebook(paths.NOTEBOOKS / "02_wrist_linear_weighting.ipynb", cell)
+    before = published.read_text()
+    failed = runner.main(command)
+    index = (place / "figures/book/index.html").read_text()
+    assert ("ZeroDivisionError" in index) == bool(failed)
+    assert published.read_text() == before
+    assert not (place / "figures/ledger.csv").exists()
+    assert not (place / "figures/audit.csv").exists()
 
 
 DRIVER = """

@@ -158,7 +158,7 @@ def test_the_row_cap_rises_for_good_once_the_training_stalls():
 
 def test_both_networks_learn_the_drawn_hands(data_root):
     for method in hand.SEGMENTERS:
-        trial = trial_of(method, epochs=8, patience=9)
+        trial = trial_of(method, epochs=8, patience=9, batch_size=4)
         data = hand.load(trial, data_root)
         hand_segmentation.seed_everything(0)
         network = hand_segmentation.build(trial)

@@ -12,6 +12,16 @@ SIZE = 10  # drawn at; the picture is in em and takes the size and colour of the
 COMMANDS = {Path.MOVETO: "M", Path.LINETO: "L", Path.CURVE3: "Q", Path.CURVE4: "C"}
 POINTS = {Path.MOVETO: 1, Path.LINETO: 1, Path.CURVE3: 2, Path.CURVE4: 3, Path.CLOSEPOLY: 1}
 _ARGUMENT = r"\s*(\{(?:[^{}]|\{[^{}]*\})*\}|\\[a-zA-Z]+|[^\s{}\\])"
+# What mathtext has under another name only.
+SYNONYMS = {
+    "ge": r"\geq",
+    "le": r"\leq",
+    "lVert": r"\|",
+    "rVert": r"\|",
+    "lvert": "|",
+    "rvert": "|",
+}
+SYNONYM = re.compile(rf"\\({'|'.join(SYNONYMS)})(?![a-zA-Z])")
 FRACTION = re.compile(rf"\\[dt]?frac{_ARGUMENT}{_ARGUMENT}")
 
 
@@ -31,15 +41,16 @@ def formula(latex: str, display: bool = False) -> str:
 
 def _outline(source: str) -> tuple[str, float, float, float]:
     """Outline as SVG path data, and width, height and depth around the base line."""
-    text, font = f"${_full_fractions(source)}$", FontProperties(size=SIZE)
+    text, font = f"${_as_mathtext(source)}$", FontProperties(size=SIZE)
     width, height, depth = text_to_path.get_text_width_height_descent(text, font, ismath=True)
     vertices, codes = text_to_path.get_text_path(font, text, ismath=True)
     scale = SIZE / text_to_path.FONT_SCALE  # the size of the outlines, whatever the font's
     return _path_data(np.multiply(vertices, scale), codes), width, height - depth, depth
 
 
-def _full_fractions(source: str) -> str:
-    r"""``\frac12`` and ``\tfrac12`` as ``\frac{1}{2}``, the only form that mathtext reads."""
+def _as_mathtext(source: str) -> str:
+    r"""The same in what mathtext reads: ``\frac{1}{2}`` for ``\frac12`` and ``\tfrac12``, synonyms."""
+    source = SYNONYM.sub(lambda m: SYNONYMS[m[1]], source)
     return FRACTION.sub(lambda m: rf"\frac{{{_bare(m[1])}}}{{{_bare(m[2])}}}", source)
 
 

@@ -14,6 +14,7 @@ from lib.figures.style import STRUCTURES, WIDTH_IN, label, new_figure, note, sty
 from lib.files import replacing
 
 MARGIN_IN = 0.7  # for title, legend and note
+COLOURS = STRUCTURES | {"fracture": "#FF5A1F"}  # bright: they lie on dark ground, too
 
 
 @style()
@@ -30,7 +31,7 @@ def outlines(image: np.ndarray, masks: Mapping[str, np.ndarray], title: str) -> 
     figure = new_figure(side * height + MARGIN_IN, max(side * width, WIDTH_IN / 2))
     axes = figure.subplots()
     show(axes, image)
-    colours = label_colours(masks) | STRUCTURES
+    colours = label_colours(masks) | COLOURS
     for structure, mask in masks.items():
         draw_contour(axes, mask, colours[structure])
     axes.set_title(title)

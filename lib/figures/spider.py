@@ -47,10 +47,10 @@ def spiders(scores: pd.DataFrame, panels: Panels) -> Figure:
     lowest = _lowest(table)
     for line, (title, methods) in enumerate(panels.items()):
         radar = figure.add_subplot(grid[line, 0], projection="polar")
-        _draw_radar(radar, table[methods], pathological)
+        _draw_radar(radar, table[list(methods)], pathological)
         radar.set_title(title, pad=14)
         axes = figure.add_subplot(grid[line, 1])
-        _draw_dots(axes, table[methods], lowest)
+        _draw_dots(axes, table[list(methods)], lowest)
         _name_cases([axes], table, pathological)
         axes.legend(handles=_handles(methods), loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     note(figure, _describe(table, pathological))
@@ -76,7 +76,7 @@ def dots(scores: pd.DataFrame, panels: Panels) -> Figure:
         figure = new_figure(height_in=0.17 * len(table) + 1.4)
         grid = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
         for axes, (title, methods) in zip(grid, panels.items(), strict=True):
-            _draw_dots(axes, table[methods], lowest)
+            _draw_dots(axes, table[list(methods)], lowest)
             axes.set_title(title)
             axes.legend(handles=_handles(methods), loc="upper center", bbox_to_anchor=(0.5, -0.13))
         _name_cases(grid, table, pathological)
@@ -91,7 +91,7 @@ def _methods_in_rows(table, panels, lowest) -> Figure:
     shared = {"squeeze": False, "sharex": True, "height_ratios": rows}
     grid = figure.subplots(len(rows), 1, **shared)[:, 0]
     for axes, (title, methods) in zip(grid, panels.items(), strict=True):
-        _draw_methods(axes, table[methods])
+        _draw_methods(axes, table[list(methods)])
         axes.set_title(title)
     grid[-1].set(xlim=(lowest, 100), xlabel="Score (0 to 100)")
     return figure

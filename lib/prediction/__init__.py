@@ -1,7 +1,7 @@
 """A trained model on images of yours: masks in their own frame, overlays, measurements; and ONNX.
 
-``predict`` is all that a notebook needs; ``card.export`` writes the ONNX file. ``TASKS`` has one row
-a study; everything else here is shared.
+``predict`` is all that a notebook needs; ``card.export`` writes the ONNX file. ``TASKS`` has one
+row a study; everything else here is shared.
 """
 
 from lib.prediction.model import Model, load_model, segment

@@ -16,6 +16,7 @@ from lib.data.manifest import SYNTHETIC_MARK, synthetic_note
 from lib.errors import OsteoBookError
 from lib.files import replacing
 from lib.onnx_export import TOLERANCE, export_onnx
+from lib.phantoms import SCENES
 from lib.prediction.model import Model, changed_code, load_model
 from lib.prediction.results import default_folder
 from lib.prediction.tasks import THRESHOLD
@@ -79,7 +80,7 @@ def model_card(
     parameters = sum(p.numel() for p in model.network.parameters())
     sections = {
         "Intended use": [task.purpose, "For research and teaching. **Not for clinical use.**"],
-        "Training data": _data_lines(model),
+        "Training data": _data_lines(model, metrics["case"]),
         "Metrics": [
             f"Of the trial's own test images ({trial['dataset']}, fold {trial['fold']}, seed "
             f"{trial['seed']}), {_count(metrics)}; mean and standard deviation over images.",
@@ -107,18 +108,21 @@ def model_card(
     return "\n\n".join(parts) + "\n"
 
 
-def _data_lines(model: Model) -> list[str]:
+def _data_lines(model: Model, cases: pd.Series) -> list[str]:
     fingerprint = model.config["data"]
     if note := trained_on_phantoms(model):
         return [
             f"**Synthetic training data.** {note}",
             f"Fingerprint {fingerprint}. Metrics on phantoms say nothing about patients.",
         ]
-    return [
+    lines = [
         f"{TO_FILL_IN}where the images come from, of whom, who labelled them. Their fingerprint "
         f"{fingerprint} is none of the phantoms' on this machine: they are images of a user, or "
-        "phantoms that are no longer here.",
+        "phantoms that are no longer here."
     ]
+    if cases.str.fullmatch(rf"({'|'.join(SCENES)})\d{{5}}").all():
+        lines.append(f"Cases are named as phantoms are ({cases[0]}): **probably synthetic**.")
+    return lines
 
 
 def trained_on_phantoms(model: Model) -> str:

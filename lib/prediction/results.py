@@ -13,7 +13,7 @@ from lib.errors import DataError
 from lib.figures.predicted import outlines, write_picture
 from lib.files import explained, write_table
 from lib.prediction import measures
-from lib.prediction.model import Model, load_model, segment
+from lib.prediction.model import Model, changed_code, load_model, segment
 from lib.prediction.radiographs import Picture, find
 from lib.training import pick_device
 
@@ -57,6 +57,9 @@ def predict(
     found = find([Path(image).expanduser() for image in images], model.task.files, out)
     with explained(out):
         out.mkdir(parents=True, exist_ok=True)
+    if changed := changed_code(model):
+        print(f"note: code changed since the training: {', '.join(changed)}; the metrics of the "
+              "training may no longer hold")  # fmt: skip
     rows, problems = [], []
     for name, file in tqdm(found.items(), "predict", unit="image", delay=2, file=sys.stdout):
         try:

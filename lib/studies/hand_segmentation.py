@@ -140,13 +140,15 @@ def loss_terms(cap: RowCap, beta: Tensor, network: nn.Module, batch: tuple, epoc
     x, drawn, _ = batch
     mixture = network(x)
     annotations = with_background(drawn.unflatten(1, (len(beta), len(BONES))))
+    # the divergence is divided by N: with fewer samples in training it keeps the weight of all
+    share = mixture.logits.shape[1] / (MODULES * SAMPLES)
     loss = transport_loss(
         mixture.logits,
         mixture.router,
         annotations,
         cap.value,
         beta.to(x.device).expand(len(x), -1),
-        KL_WEIGHT[len(beta) == 1],
+        KL_WEIGHT[len(beta) == 1] * share,
     )
     return {"loss": loss, "row_cap": cap.value}
 
