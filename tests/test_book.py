@@ -12,7 +12,10 @@ from lib import book, executing, paths
 from lib.book import chapters
 from lib.book.formulas import formula
 
-PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+PNG = (  # one pixel
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5E"
+    "rkJggg=="
+)
 V4 = nbformat.v4
 EMPTY_TAGS = {"meta", "link", "img", "br", "hr", "input", "path", "col", "wbr"}
 
@@ -234,6 +237,14 @@ def test_outlines_stay_in_their_box():
     numbers = [float(n) for n in re.findall(r"-?\d+\.\d+", data)]
     assert min(numbers[::2]) >= left - 0.5 and max(numbers[::2]) <= left + width + 0.5
     assert min(numbers[1::2]) >= top - 0.5 and max(numbers[1::2]) <= top + height + 0.5
+
+
+def test_fractions_on_a_line_of_their_own_are_larger():
+    heights = [
+        float(re.search(r"height:([0-9.]+)em", formula(r"\frac{a}{b}", display))[1])
+        for display in (False, True)
+    ]
+    assert heights[1] > 1.2 * heights[0]
 
 
 @pytest.mark.parametrize("latex", [r"\begin{cases} a & b \end{cases}", r"\unknown{x}"])

@@ -513,6 +513,7 @@ def test_a_dry_run_goes_on_where_data_is_missing(finished, capsys, fake_trials, 
 
 def test_the_paper_profile_tells_its_hours_first(finished, capsys, fake_trials, monkeypatch):
     monkeypatch.setattr(runner, "execute", lambda *_: print("executing") or "")
+    monkeypatch.setattr(runner, "_publish", lambda **_: None)
     assert runner.main(["--profile", "paper"]) == 0
     told = capsys.readouterr().out
     assert told.index("an estimated 1.0 hours") < told.index("executing")

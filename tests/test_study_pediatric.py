@@ -275,7 +275,9 @@ def test_d_neither_collapses_nor_is_ignored(data_root):
         parts = pediatric.split(data.cases, 0)
         found[method] = learning.learn_network(trial, players, None, data, parts)
     history = found["att_unet/multi/adv"]
-    assert np.isfinite(history[["train_ce", "train_adv", "train_loss", "train_d_loss"]]).all(axis=None)
+    assert np.isfinite(history[["train_ce", "train_adv", "train_loss", "train_d_loss"]]).all(
+        axis=None
+    )
     assert history["train_d_loss"].between(1e-2, 4).all()
     assert history["train_d_accuracy"].iloc[-3:].mean() > 0.55
     assert history["train_d_loss"].iloc[-1] < history["train_d_loss"].iloc[0]

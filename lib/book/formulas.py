@@ -30,7 +30,7 @@ def formula(latex: str, display: bool = False) -> str:
     kind = "math display" if display else "math"
     source = " ".join(latex.split())
     try:
-        paths, width, height, depth = _outline(source)
+        paths, width, height, depth = _outline(_as_mathtext(source, display))
     except ValueError:  # a command that mathtext does not know
         return f'<code class="{kind}">{escape(source)}</code>'
     box = f"0 {-height:.2f} {width:.2f} {height + depth:.2f}"
@@ -41,17 +41,18 @@ def formula(latex: str, display: bool = False) -> str:
 
 def _outline(source: str) -> tuple[str, float, float, float]:
     """Outline as SVG path data, and width, height and depth around the base line."""
-    text, font = f"${_as_mathtext(source)}$", FontProperties(size=SIZE)
+    text, font = f"${source}$", FontProperties(size=SIZE)
     width, height, depth = text_to_path.get_text_width_height_descent(text, font, ismath=True)
     vertices, codes = text_to_path.get_text_path(font, text, ismath=True)
     scale = SIZE / text_to_path.FONT_SCALE  # the size of the outlines, whatever the font's
     return _path_data(np.multiply(vertices, scale), codes), width, height - depth, depth
 
 
-def _as_mathtext(source: str) -> str:
-    r"""The same in what mathtext reads: ``\frac{1}{2}`` for ``\frac12`` and ``\tfrac12``, synonyms."""
+def _as_mathtext(source: str, display: bool) -> str:
+    r"""The same in what mathtext reads: synonyms, and ``\frac{1}{2}`` for ``\frac12``."""
+    large = "d" if display else ""
     source = SYNONYM.sub(lambda m: SYNONYMS[m[1]], source)
-    return FRACTION.sub(lambda m: rf"\frac{{{_bare(m[1])}}}{{{_bare(m[2])}}}", source)
+    return FRACTION.sub(lambda m: rf"\{large}frac{{{_bare(m[1])}}}{{{_bare(m[2])}}}", source)
 
 
 def _bare(argument: str) -> str:

@@ -12,7 +12,6 @@ import time
 
 import numpy as np
 import torch
-from PIL import Image
 
 import lib.models.torchvision_cpu  # noqa: F401 - before torchvision
 from lib.data.views import SCALES, multi_crop
@@ -20,6 +19,7 @@ from lib.training import keep_freed_memory
 
 # isort: split
 from lightly.transforms import SwaVTransform
+from torchvision.transforms.functional import to_pil_image
 
 ROUNDS, COUNTS = 5, (2, 4)
 CASES = ((48, 24, 96, 64), (224, 96, 512, 16))  # global, local, patch, patches
@@ -64,7 +64,7 @@ def main() -> None:
     for large, small, side, count in CASES:
         images, masks = patches(count, side)
         grey = np.uint8(images[:, 0].numpy() * 255)
-        pictures = [Image.fromarray(picture).convert("RGB") for picture in grey]
+        pictures = [to_pil_image(picture).convert("RGB") for picture in grey]
         transform = lightly_transform((large, small))
         ours = [
             views_a_second(
