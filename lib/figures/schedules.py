@@ -2,6 +2,7 @@
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from lib.figures.style import (
     BCE_COLOUR,
@@ -69,8 +70,9 @@ def term_weights(history: pd.DataFrame) -> Figure:
                 axes.fill_between(mean.index, low, high, color=colour, alpha=0.2, lw=0)
                 axes.plot(mean.index, mean, color=colour, label=name)
         axes.set(title=method_style(method).label, yscale="log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter("{x:g}")
-        axes.yaxis.set_minor_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter(NullFormatter())
         epoch_axis(axes)
     for axes in grid[len(methods) :]:
         axes.remove()
