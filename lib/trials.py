@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pandas as pd
+import torch
 
 from lib import paths
 from lib.code import closure_digests, library_versions
@@ -23,6 +24,7 @@ from lib.files import digest, explained, locked, replacing
 from lib.training import PROGRESS
 from lib.workers import run_in_processes
 
+MOST_ON_GPU = 4  # trainings at once: they share its arithmetic as well as its memory
 TABLES = ("metrics", "history", "slices")
 
 
@@ -68,7 +70,7 @@ def run_trials(
         trials: dicts with study, dataset, method, fold, seed, device, epochs and the study's own.
         data_root: handed to the study's ``train``; not part of a trial's identity.
         fingerprint: identifies the data's content. Both may be dicts, with one for each dataset.
-        workers: processes; default: one a core on the CPU, one on a GPU.
+        workers: processes; default: ``default_workers``.
         cached_only: refuse to train, for redrawing figures.
 
     Raises:
@@ -93,8 +95,21 @@ def run_trials(
 
 
 def default_workers(trials: list[dict]) -> int:
-    """One process a core, but one in all where the trials share a GPU."""
-    return 1 if any(trial["device"] == "cuda" for trial in trials) else os.cpu_count() or 1
+    """One process a core; on a GPU as many as its free memory and the cores hold.
+
+    A study whose trials may share a GPU says how much each of them needs: ``gpu_gigabytes(trial)``
+    beside the list of its trials. Those of other studies get the GPU for themselves.
+    """
+    cores = os.cpu_count() or 1
+    shared = [trial for trial in trials if trial["device"] == "cuda"]
+    if not shared:
+        return cores
+    module = importlib.import_module(f"lib.studies.{shared[0]['study']}_trials")
+    if not hasattr(module, "gpu_gigabytes"):
+        return 1
+    free = torch.cuda.mem_get_info()[0] / 1e9
+    fitting = int(free // max(map(module.gpu_gigabytes, shared)))
+    return max(1, min(fitting, cores, MOST_ON_GPU))
 
 
 def run_trial(description: dict, folder: Path, data_root: str) -> None:

@@ -287,3 +287,24 @@ def test_workers_end_with_their_parent(tmp_path, how):
         assert time.monotonic() < deadline, "the worker outlived its parent"
         time.sleep(0.1)
     assert json.loads(pid_file.read_text()) > 0
+
+
+# --- sharing a GPU
+
+
+@pytest.mark.parametrize(
+    ("free_gb", "need_gb", "cores", "expected"),
+    [(80, 25, 16, 3), (139, 25, 16, 4), (139, 25, 2, 2), (20, 25, 16, 1), (80, None, 16, 1)],
+)
+def test_a_gpu_takes_as_many_trainings_as_its_memory_holds(
+    monkeypatch, free_gb, need_gb, cores, expected
+):
+    module = types.ModuleType("lib.studies.fake_trials")
+    if need_gb is not None:
+        module.gpu_gigabytes = lambda trial: need_gb / (1 + trial["fold"])  # the largest counts
+    monkeypatch.setitem(sys.modules, "lib.studies.fake_trials", module)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (free_gb * 10**9, 140 * 10**9))
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    listed = [TRIAL | {"fold": fold} for fold in (2, 0, 1)]
+    assert trials.default_workers(listed) == expected
+    assert trials.default_workers([trial | {"device": "cpu"} for trial in listed]) == cores

@@ -15,6 +15,7 @@ from lib.studies.knee_losses import EXTRA, LOSSES, VARIANTS, mix_of
 from lib.training import pick_device
 
 QUICK_MINUTES = {"cpu": 0.6, "cuda": 0.05}  # of one quick training: measured, guessed
+GPU_GIGABYTES = 24  # of one training of 16 frames of 512 x 512: guessed
 PHANTOM_SEED = 0  # the same phantoms for every seed of the study
 # Trained with the case split as well, which measures the leakage: simplest, weighted, best
 LEAKAGE = ("ce1", "ce2", "ce2_dice_bd_50_25_25")
@@ -93,6 +94,12 @@ def trials_and_fingerprint(profile: str, data_root: str, seed: int, device: str)
     """What ``lib.trials.plan`` asks of a study: its trials, and what identifies its data."""
     trials = study_trials(profile, seed, pick_device(device))
     return trials, data_fingerprint(data_root, profile)
+
+
+def gpu_gigabytes(trial: dict) -> float:
+    """Memory of a GPU that a training takes, so that several can share it."""
+    frames = trial["batch_size"] / 16 * (trial["image_size"] / 512) ** 2
+    return 1 + GPU_GIGABYTES * frames  # 1: what CUDA itself takes in each process
 
 
 def estimate(trial: dict) -> tuple[float, float]:
