@@ -156,7 +156,7 @@ PROFILES = {
             "image_size": 64,
             "normalisation": "volume",
             "folds": 1,
-            "learning": {"steps": 2, "autoencoder_width": 8},
+            "learning": {"steps": 2, "schedule": "linear", "autoencoder_width": 8},
             "autoencoder": {"batch_size": 4, "epochs": 1, "learning_rate": 1e-2},
             "networks": {
                 "att_unet": {"width": 8, "batch_size": 4, "epochs": 1, "learning_rate": 5e-3},
@@ -165,24 +165,26 @@ PROFILES = {
                 "dense_unet": {"width": 8, "batch_size": 4, "epochs": 1, "learning_rate": 1e-3},
             },
             "discriminator_width": 8,
+            "discriminator_share": 0.1,  # of the learning rate
             "reading": "mean",
             "selection": "last",
             "weights": "none",
             "phantom_size": (12, 64, 64),
         },
         "quick": {
-            "image_size": 96,
+            "image_size": 64,
             "normalisation": "volume",
             "folds": 1,
-            "learning": {"steps": 50, "autoencoder_width": 8},
-            "autoencoder": {"batch_size": 8, "epochs": 4, "learning_rate": 1e-2},
+            "learning": {"steps": 50, "schedule": "linear", "autoencoder_width": 8},
+            "autoencoder": {"batch_size": 16, "epochs": 6, "learning_rate": 5e-3},
             "networks": {
-                "att_unet": {"width": 8, "batch_size": 8, "epochs": 5, "learning_rate": 5e-3},
-                "vgg_unet": {"width": 8, "batch_size": 8, "epochs": 5, "learning_rate": 5e-3},
-                "res_unet": {"width": 8, "batch_size": 8, "epochs": 5, "learning_rate": 5e-3},
-                "dense_unet": {"width": 8, "batch_size": 8, "epochs": 5, "learning_rate": 5e-3},
+                "att_unet": {"width": 8, "batch_size": 16, "epochs": 5, "learning_rate": 5e-3},
+                "vgg_unet": {"width": 16, "batch_size": 16, "epochs": 12, "learning_rate": 2e-3},
+                "res_unet": {"width": 16, "batch_size": 16, "epochs": 7, "learning_rate": 3e-3},
+                "dense_unet": {"width": 8, "batch_size": 16, "epochs": 3, "learning_rate": 3e-3},
             },
             "discriminator_width": 8,
+            "discriminator_share": 0.1,  # of the learning rate
             "reading": "mean",
             "selection": "last",
             "weights": "none",  # published ones are for the paper's widths
@@ -192,7 +194,7 @@ PROFILES = {
             "image_size": 256,
             "normalisation": "volume",
             "folds": None,  # one for each examination
-            "learning": {"steps": None, "autoencoder_width": 32},
+            "learning": {"steps": None, "schedule": "constant", "autoencoder_width": 32},
             "autoencoder": {"batch_size": 32, "epochs": 10, "learning_rate": 1e-2},
             "networks": {
                 "att_unet": {"width": 32, "batch_size": 32, "epochs": 20, "learning_rate": 1e-3},
@@ -201,6 +203,7 @@ PROFILES = {
                 "dense_unet": {"width": 64, "batch_size": 16, "epochs": 10, "learning_rate": 1e-4},
             },
             "discriminator_width": 32,
+            "discriminator_share": 1.0,  # of the learning rate [A]
             "reading": "mean",  # of the shape loss [A]; "sum" as printed
             "selection": "last",  # epoch [A]; "best" by the validation's Dice
             "weights": "imagenet",  # where they can be had

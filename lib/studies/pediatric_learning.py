@@ -29,6 +29,7 @@ from lib.models.pediatric_networks import (
 from lib.models.shape_autoencoder import ShapeAutoencoder
 from lib.studies.pediatric_data import Data
 from lib.studies.pediatric_evaluation import labels_of
+from lib.studies.pediatric_starts import decay, start_at_shares
 from lib.training import Fit, fit, mixed_precision, report_to
 
 CODE_WIDTH = 16  # channels of a shape code, times the auto-encoder's width
@@ -139,7 +140,7 @@ def learn_autoencoder(
         return {"dice": mean_dice(reconstructed(trial, autoencoder, truth), truth)}
 
     adam = torch.optim.Adam(autoencoder.parameters(), trial["learning_rate"], fused=True)
-    settings = Fit(adam, trial["epochs"], trial["seed"], trial["device"])
+    settings = Fit(adam, trial["epochs"], trial["seed"], trial["device"], **decay(trial, adam))
     return _fitted(trial, autoencoder, data, parts, loss, settings, validate, folder)
 
 
@@ -163,6 +164,10 @@ def learn_network(
     Returns:
         One row an epoch; train_<``COLUMNS``>, NaN for terms that are not used, and val_dice.
     """
+    rows = data.examination == parts["val"]
+    images, truth = data.images[rows][:, None], structures(trial, data.labels[rows])
+    learnt = np.isin(data.examination, parts["train"])
+    start_at_shares(players.network.head, structures(trial, data.labels[learnt]))
     groups = [{"params": players.network.parameters()}]
     if players.discriminators:
         rate = trial["discriminator_learning_rate"]
@@ -172,9 +177,8 @@ def learn_network(
     settings = Fit(
         adam, trial["epochs"], trial["seed"], trial["device"],
         monitor="val_dice" if best else None, maximise=True, keep_best=best,
+        **decay(trial, adam),
     )  # fmt: skip
-    rows = data.examination == parts["val"]
-    images, truth = data.images[rows][:, None], structures(trial, data.labels[rows])
 
     def validate(players: Players, epoch: int) -> dict:  # noqa: ARG001
         return {"dice": mean_dice(segmented(trial, players.network, images), truth)}

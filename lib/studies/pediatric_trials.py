@@ -117,7 +117,8 @@ def _of_fold(settings: dict, shared: dict, joint: str, name) -> tuple[list, list
             trial |= settings["networks"][backbone] | {"bone": part[1], "autoencoder": prior}
             trial |= {key: settings[key] for key in ("reading", "selection")}
             trial["discriminator_width"] = settings["discriminator_width"]
-            trial["discriminator_learning_rate"] = trial["learning_rate"]  # [A]
+            share = settings["discriminator_share"]
+            trial["discriminator_learning_rate"] = share * trial["learning_rate"]
             players.append(trial | {"weights": _weights(settings, backbone, trial["width"])})
         networks += players
         trial = shared | {"kind": "evaluation", "method": method, "strategy": strategy}
