@@ -176,12 +176,12 @@ PROFILES = {
             "normalisation": "volume",
             "folds": 1,
             "learning": {"steps": 50, "schedule": "linear", "autoencoder_width": 8},
-            "autoencoder": {"batch_size": 16, "epochs": 6, "learning_rate": 5e-3},
+            "autoencoder": {"batch_size": 8, "epochs": 7, "learning_rate": 5e-3},
             "networks": {
-                "att_unet": {"width": 8, "batch_size": 16, "epochs": 5, "learning_rate": 5e-3},
-                "vgg_unet": {"width": 16, "batch_size": 16, "epochs": 12, "learning_rate": 2e-3},
-                "res_unet": {"width": 16, "batch_size": 16, "epochs": 7, "learning_rate": 3e-3},
-                "dense_unet": {"width": 8, "batch_size": 16, "epochs": 3, "learning_rate": 3e-3},
+                "att_unet": {"width": 16, "batch_size": 8, "epochs": 7, "learning_rate": 3e-3},
+                "vgg_unet": {"width": 16, "batch_size": 8, "epochs": 20, "learning_rate": 2e-3},
+                "res_unet": {"width": 16, "batch_size": 8, "epochs": 10, "learning_rate": 3e-3},
+                "dense_unet": {"width": 8, "batch_size": 8, "epochs": 6, "learning_rate": 3e-3},
             },
             "discriminator_width": 8,
             "discriminator_share": 0.1,  # of the learning rate
