@@ -42,6 +42,7 @@ def run_in_processes(
     """
     if not jobs:
         return []
+    _check_main(what)
     workers = min(workers or os.cpu_count() or 1, len(jobs))
     pool = ProcessPoolExecutor(
         workers, multiprocessing.get_context("spawn"), _start_worker, (os.getpid(),)
@@ -66,6 +67,25 @@ def run_in_processes(
             f"First: {name}: {type(first).__name__}: {first}"
         ) from first
     return [future.result() for future in futures]
+
+
+def _check_main(what: str) -> None:
+    """Every process imports the caller's script again, which must not start this all over.
+
+    Raises:
+        OsteoBookError: if the script is no file, or runs this call when it is imported.
+    """
+    script = getattr(sys.modules["__main__"], "__file__", None)
+    if script is not None and not os.path.exists(script):
+        found = f"a script read from {script}"
+    elif getattr(multiprocessing.current_process(), "_inheriting", False):
+        found = f"a call that {script} makes when it is imported"
+    else:
+        return
+    raise OsteoBookError(
+        f"{what} in processes: found {found}; expected a file that works under "
+        '`if __name__ == "__main__":`. Fix: write that line above the call.'
+    )
 
 
 def _watch(futures: list, total: int, done: Callable[[], int], **labels) -> None:
