@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, wait
+from pathlib import Path
 
 from tqdm import tqdm
 
@@ -76,7 +77,7 @@ def _check_main(what: str) -> None:
         OsteoBookError: if the script is no file, or runs this call when it is imported.
     """
     script = getattr(sys.modules["__main__"], "__file__", None)
-    if script is not None and not os.path.exists(script):
+    if script is not None and not Path(script).exists():
         found = f"a script read from {script}"
     elif getattr(multiprocessing.current_process(), "_inheriting", False):
         found = f"a call that {script} makes when it is imported"
