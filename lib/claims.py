@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -9,6 +10,25 @@ from lib.errors import SettingError
 from lib.paths import REFERENCE
 
 VERDICTS = ("reproduced", "contradicted", "inconclusive", "not testable")
+NAN = float("nan")
+
+
+class Estimate(NamedTuple):
+    """The measured number that a claim hangs on, of several the one that decides.
+
+    Attributes:
+        measure: what it is, such as "dice, dice_boundary minus dice".
+        mean, low, high: estimate and its 95 % interval.
+        sd: over the n independent units; NaN where they give no spread.
+        test: behind the adjusted p; empty without one.
+    """
+
+    measure: str = ""
+    mean: float = NAN
+    sd: float = NAN
+    low: float = NAN
+    high: float = NAN
+    test: str = ""
 
 
 @dataclass(frozen=True)
@@ -17,13 +37,15 @@ class Verdict:
 
     ``verdict`` is one of VERDICTS, ``evidence`` the sentence behind it, ``n`` the number of
     independent units (images, subjects) it rests on, ``p`` the adjusted p-value where a test was
-    made. Raises SettingError for an unknown verdict, missing evidence or an impossible number.
+    made, ``estimate`` the number that decides. Raises SettingError for an unknown verdict, missing
+    evidence or an impossible number.
     """
 
     verdict: str
     evidence: str
     n: int
     p: float | None = None
+    estimate: Estimate = Estimate()
 
     def __post_init__(self):
         if self.verdict not in VERDICTS:
@@ -57,7 +79,8 @@ def claims_table(study: str, ours: dict[str, Verdict]) -> pd.DataFrame:
     """The claims of ``study`` in the paper's order, each with its numbers and our verdict.
 
     ``ours`` maps claim id -> Verdict. Columns: claim, statement, paper_evidence, paper_numbers
-    (the verdict from the paper's own arithmetic), verdict, evidence, n, p (NaN without a test).
+    (the verdict from the paper's own arithmetic), verdict, evidence, n, p (NaN without a test), and
+    the fields of ``Estimate``.
     Raises SettingError if the study is unknown, a claim has no verdict or an id does not exist.
     """
     claims = claims_of(study)
@@ -68,11 +91,13 @@ def claims_table(study: str, ours: dict[str, Verdict]) -> pd.DataFrame:
         fix = "correct the id, or add the claim to claims_all.csv"
         raise _error(study, f"verdicts for {_names(given - known)}", _names(known), fix)
     rows = [ours[claim] for claim in claims["claim"]]
+    estimates = pd.DataFrame([ours[claim].estimate for claim in claims["claim"]])
     return claims.assign(
         verdict=[row.verdict for row in rows],
         evidence=[row.evidence for row in rows],
         n=[row.n for row in rows],
-        p=pd.array([row.p for row in rows], dtype="Float64").to_numpy(float, na_value=float("nan")),
+        p=pd.array([row.p for row in rows], dtype="Float64").to_numpy(float, na_value=NAN),
+        **estimates,
     )
 
 
@@ -99,6 +124,26 @@ def verdict_of_all(verdicts: Iterable[str]) -> str:
     if "contradicted" in found:
         return "contradicted"
     return "reproduced" if found == {"reproduced"} else "inconclusive"
+
+
+def deciding(parts: pd.DataFrame) -> pd.Series:
+    """The row that a claim of several parts hangs on, of a table with verdict and adjusted p.
+
+    Of the parts with the claim's own verdict: where it fails the one that contradicts most surely,
+    else the weakest, as all must hold. Without p (NaN) the first of them.
+    """
+    verdict = verdict_of_all(parts["verdict"])
+    chosen = parts[parts["verdict"] == verdict]
+    p = chosen["p"].dropna()
+    if p.empty:
+        return chosen.iloc[0]
+    return chosen.loc[p.idxmin() if verdict == "contradicted" else p.idxmax()]
+
+
+def estimate_of(row: pd.Series, measure: str) -> Estimate:
+    """What ``lib.statistics.paired_test`` found, under a name."""
+    numbers = (float(row[name]) for name in ("mean_difference", "sd", "low", "high"))
+    return Estimate(measure, *numbers, str(row["test"]))
 
 
 def _names(ids):

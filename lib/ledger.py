@@ -12,13 +12,15 @@ from pathlib import Path
 import pandas as pd
 
 from lib import paths
-from lib.claims import VERDICTS, claims_of
+from lib.claims import VERDICTS, Estimate, claims_of
 from lib.errors import OsteoBookError, SettingError
 from lib.files import replacing, write_table
+from lib.profiles import profile_settings
 
 NOT_RUN = "not run"
 PHANTOM, REAL = "phantom", "real"
-OURS = ["verdict", "evidence", "n", "p"]
+ESTIMATE = list(Estimate._fields)
+OURS = ["verdict", "evidence", "n", "p", *ESTIMATE]
 RUN = ["data", "profile", "seeds", "device", "minutes", "fingerprint", "command"]
 COLUMNS = ["study", "claim", "statement", "paper_evidence", "paper_numbers", *OURS, *RUN]
 BEGIN = "<!-- ledger: written by python -m lib.ledger -->"
@@ -30,13 +32,16 @@ def ledger() -> pd.DataFrame:
     """One row for each claim and each kind of data it was tried on, in the papers' order.
 
     Columns: study, claim, statement, paper_evidence, paper_numbers (the verdict from the paper's
-    own arithmetic); verdict, evidence (with intervals), n, p (adjusted; missing without a test) on
-    our data; data ("phantom" or "real"), profile, seeds, device, minutes (missing where not
-    recorded), fingerprint (of the data), command. A study without results has verdict "not run".
+    own arithmetic); on our data verdict, evidence, n, p (adjusted; missing without a test) and the
+    number that decides: measure, mean, sd, low and high (95 %), test, all missing where an older
+    table has none; data ("phantom" or "real"), profile, seeds, device, minutes (of all trainings
+    together; missing where not recorded), fingerprint (of the data), command. A study without
+    results has verdict "not run".
     """
     names = pd.read_csv(paths.REFERENCE / "claims_all.csv")["study"].unique()
     table = pd.concat([_study(name) for name in names], ignore_index=True)
-    return table[COLUMNS].astype({"n": "Int64", "p": "Float64", "minutes": "Float64"})
+    numbers = ("p", "minutes", "mean", "sd", "low", "high")
+    return table[COLUMNS].astype({"n": "Int64"} | dict.fromkeys(numbers, "Float64"))
 
 
 def _study(study: str) -> pd.DataFrame:
@@ -67,8 +72,9 @@ def _results(study: str, place: Path) -> pd.DataFrame:
             f"claims_all.csv. Fix: ./run_all.sh --only {study}"
         )
     command = f"./run_all.sh --only {study} --profile {source['profile']} --seed {source['seed']}"
-    seeds = source.get("seeds", [source["seed"]])
-    return found[["claim", *OURS]].assign(
+    count = profile_settings(study, source["profile"]).get("seeds", 1)
+    seeds = source.get("seeds", range(source["seed"], source["seed"] + count))
+    return found.reindex(columns=["claim", *OURS]).assign(  # older tables have no estimate
         data=PHANTOM if source["synthetic"] else REAL,
         profile=source["profile"],
         seeds=" ".join(map(str, seeds)),
@@ -98,15 +104,43 @@ def markdown(table: pd.DataFrame) -> str:
     """The ledger in short, as the README shows it."""
     names = {PHANTOM: "On phantoms", REAL: "On real images", NOT_RUN: "Not run yet"}
     lines = [f"**{names[kind]}**: {line}." for kind, line in counts(table).items()]
-    lines = ["  \n".join(lines), "", "| claim | paper | its own numbers | ours | verdict |"]
+    lines = [
+        "  \n".join(lines),
+        "",
+        *runs(table),
+        "",
+        "| claim | paper | its own numbers | ours | verdict |",
+    ]
     lines.append("|---|---|---|---|---|")
     for row in table.itertuples():
         name = f"{row.claim}, real" if row.data == REAL else row.claim
-        said = [f"**{name}** {row.statement}", row.paper_evidence, row.paper_numbers, row.evidence]
+        said = [f"**{name}** {row.statement}", row.paper_evidence, row.paper_numbers, _ours(row)]
         cells = [_cell(text) for text in said]
         verdict = row.verdict if row.verdict == NOT_RUN else f"**{row.verdict}**"
         lines.append(f"| {' | '.join(cells)} | {verdict} |")
     return "\n".join(lines)
+
+
+def runs(table: pd.DataFrame) -> list[str]:
+    """How each run was made, as a list in Markdown."""
+    made = table.dropna(subset="data").drop_duplicates(["study", "data"])
+    lines = []
+    for row in made.itertuples():
+        minutes = "" if pd.isna(row.minutes) else f", {row.minutes:.0f} min of training in all"
+        seeds = "seed" if " " not in row.seeds else "seeds"
+        how = f"{row.profile} profile, {seeds} {row.seeds}, {row.device}{minutes}"
+        lines.append(f"- {row.study}, {row.data}: {how}: `{row.command}`")
+    return lines
+
+
+def _ours(row) -> str:
+    """The number that decides, with its interval, n and p; else the evidence."""
+    if pd.isna(row.mean):
+        return row.evidence
+    text = f"{row.measure}: {row.mean:.3g}"
+    text += "" if pd.isna(row.sd) else f" (SD {row.sd:.2g})"
+    text += "" if pd.isna(row.low) else f" [{row.low:.3g}, {row.high:.3g}]"
+    return f"{text}, n = {row.n}" + ("" if pd.isna(row.p) else f", p = {row.p:.2g}")
 
 
 def _cell(text: str) -> str:

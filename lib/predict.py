@@ -1,4 +1,4 @@
-"""Own images in one call: ``python -m lib.predict --study knee --weights DIR IMAGE...``."""
+"""Own images in one call: ``python -m lib.predict --study knee [--weights DIR] IMAGE...``."""
 
 import argparse
 import sys
@@ -9,25 +9,33 @@ from lib.errors import OsteoBookError
 
 def main(arguments: list[str] | None = None) -> int:
     """Predict, write and tell; 0, 1 where single images could not be used, 2 for other errors."""
-    from lib.prediction import TASKS, predict
+    from lib.prediction import TASKS, newest_weights, predict
     from lib.prediction.results import default_folder, empty_images
 
     parser = argparse.ArgumentParser(
         prog="python -m lib.predict",
         description="Masks, overlays and measurements of your images. Not for clinical use.",
+        epilog="Radiographs (PNG, JPEG, TIFF, DICOM) give masks/<structure>/<image>.png, volumes "
+        "(NIfTI, NRRD, or the folder of a DICOM series; study pediatric) labels/<image>.nii.gz, "
+        "both with overlays/ and measurements.csv; the hand study adds entropy/<image>.png.",
     )
     add = parser.add_argument
     add("--study", required=True, choices=TASKS)
-    add("--weights", required=True, type=Path, metavar="DIR", help="data/trials/<study>/<trial>")
+    add("--weights", type=Path, metavar="DIR",
+        help="data/trials/<study>/<trial>; default: the newest that fits")  # fmt: skip
+    add("--dataset", default="", metavar="NAME",
+        help="of the newest weights, such as ankle or shoulder (pediatric)")  # fmt: skip
     add("--out", type=Path, metavar="DIR", help="default: figures/<study>/private/predicted")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto")
     add("images", nargs="+", type=Path, metavar="IMAGE", help="files, or folders to search")
     options = parser.parse_args(arguments)
+    if options.weights and options.dataset:
+        parser.error("--dataset chooses among trained models; leave it out, or --weights")
     out = options.out or default_folder(options.study, "predicted")
     try:
-        table, problems = predict(
-            options.study, options.weights, options.images, out, options.device
-        )
+        weights = options.weights or newest_weights(options.study, options.dataset)
+        print(f"weights: {weights}")
+        table, problems, _ = predict(options.study, weights, options.images, out, options.device)
     except OsteoBookError as error:
         print(f"lib.predict: error: {error}", file=sys.stderr)
         return 2

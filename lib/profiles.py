@@ -213,17 +213,18 @@ PROFILES = {
     "hand": {
         "smoke": {
             "image_size": 64,
-            "widths": (4, 8, 8, 8, 8, 8, 8),
+            "widths": (8, 16, 16, 16, 16, 16, 16),
             "unet_width": 4,
-            "segmentation_epochs": 2,
-            "segmentation_batch": 8,
+            "segmentation_epochs": 16,  # fewer find no bone at all
+            "segmentation_batch": 4,
             "segmentation_lr": 1e-2,
-            "segmentation_patience": 1,
+            "segmentation_patience": None,  # as in quick
             "samples": 1,
             "patch_side": 32,
             "encoder": "resnet18",
             "weights": "none",
             "view_sizes": (32, 16),
+            "whole_side": 32,
             "batch_size": 16,
             "epochs": 2,
             "steps": 2,  # of an epoch of the pre-training
@@ -237,19 +238,20 @@ PROFILES = {
             "image_size": 128,
             "widths": (8, 16, 32, 48, 48, 48, 48),
             "unet_width": 8,
-            "segmentation_epochs": 30,
+            "segmentation_epochs": 60,
             "segmentation_batch": 4,
             "segmentation_lr": 4e-3,
-            "segmentation_patience": 4,
+            "segmentation_patience": None,  # the rate falls linearly, the row cap rises late
             "samples": 1,  # of each noise module while it learns
             "patch_side": 96,
             "encoder": "resnet18",
             "weights": "imagenet",  # where they can be had
             "view_sizes": (48, 24),
+            "whole_side": 96,  # of a patch as it is classified; crops show theirs up to 2.7x larger
             "batch_size": 64,
-            "epochs": 8,
+            "epochs": 7,
             "steps": 10,
-            "learning_rate": 0.3,
+            "learning_rate": 1.0,  # 0.3 hardly moves in so few steps
             "probe_epochs": 30,
             "seeds": 1,
             "phantoms": 240,  # the first 192 have a label
@@ -268,6 +270,7 @@ PROFILES = {
             "encoder": "resnet50",
             "weights": "imagenet",  # [A]
             "view_sizes": (224, 96),
+            "whole_side": 224,  # [A]
             "batch_size": 128,
             "epochs": 200,
             "steps": 70,  # about 9000 patches
@@ -277,6 +280,11 @@ PROFILES = {
             "phantoms": 1346,
             "phantom_size": (1400, 900),
         },
+    },
+    "transfer": {  # on the phantoms that each study has in the same profile
+        "smoke": {"image_size": 32, "width": 4, "epochs": 2, "steps": 3, "seeds": 2},
+        "quick": {"image_size": 64, "width": 8, "epochs": 10, "steps": 30, "seeds": 3},
+        "paper": {"image_size": 256, "width": 32, "epochs": 50, "steps": 100, "seeds": 6},
     },
 }
 

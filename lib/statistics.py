@@ -97,9 +97,10 @@ def bootstrap_weights(groups, n_resamples=10_000, seed=0) -> np.ndarray:
 
 
 def paired_test(a, b, seed=0) -> dict:
-    """Two-sided Wilcoxon signed-rank test of paired values: `n mean_difference low high p test`.
+    """Two-sided Wilcoxon signed-rank test of paired values: `n mean_difference sd low high p test`.
 
-    The difference is a - b, low and high its 95 % bootstrap interval. Pairs without a difference
+    The difference is a - b, sd its SD (n - 1; NaN for one pair), low and high its 95 % bootstrap
+    interval. Pairs without a difference
     are left out of the ranks; p is 1 where no pair differs. Fewer than six differing pairs cannot
     reach p < 0.05, which `test` then says. Raises SettingError for NaN or unequal lengths.
     """
@@ -113,6 +114,7 @@ def paired_test(a, b, seed=0) -> dict:
     return {
         "n": len(difference),
         "mean_difference": float(difference.mean()),
+        "sd": float(difference.std(ddof=1)) if len(difference) > 1 else float("nan"),
         "low": low,
         "high": high,
         "p": float(wilcoxon(differing).pvalue) if len(differing) else 1.0,
@@ -130,8 +132,8 @@ def compare_methods(frame, reference, value="value", pair_on="case", seed=0) -> 
     """Every other method against the reference, paired: one row a method, Holm over the rows.
 
     frame: tidy, one row per method and case, columns `method`, `pair_on` (a name or a list of
-    names) and `value`; one metric only. Returns `method mean n mean_difference low high p p_holm
-    test` in the frame's order of methods; the difference is method - reference.
+    names) and `value`; one metric only. Returns `method mean n mean_difference sd low high p
+    p_holm test` in the frame's order of methods; the difference is method - reference.
     Raises SettingError for an unknown reference, no other method, or pairs missing or doubled.
     """
     methods = frame["method"].unique()

@@ -19,6 +19,7 @@ import torch
 
 from lib import paths
 from lib.code import closure_digests, library_versions
+from lib.data.manifest import synthetic_note
 from lib.errors import OsteoBookError, SettingError
 from lib.files import digest, explained, locked, replacing
 from lib.training import PROGRESS
@@ -26,6 +27,7 @@ from lib.workers import run_in_processes
 
 MOST_ON_GPU = 4  # trainings at once: they share its arithmetic as well as its memory
 TABLES = ("metrics", "history", "slices")
+DATA_RECORD = "data.json"  # of what kind the data are; decides no result, so it is in no hash
 
 
 def trial_name(trial: dict) -> str:
@@ -121,6 +123,8 @@ def run_trial(description: dict, folder: Path, data_root: str) -> None:
             return
         with replacing(partial / "config.json") as temporary:
             temporary.write_text(json.dumps(description, indent=1, sort_keys=True))
+        with replacing(partial / DATA_RECORD) as temporary:
+            temporary.write_text(json.dumps(_data_record(description, data_root), indent=1))
         start = time.monotonic()
         train(trial, data_root, partial)
         timing = {"seconds": round(time.monotonic() - start, 1)}
@@ -130,6 +134,25 @@ def run_trial(description: dict, folder: Path, data_root: str) -> None:
             leftover.unlink(missing_ok=True)
         with explained(folder):
             partial.rename(folder)
+
+
+def _data_record(description: dict, data_root: str) -> dict:
+    """Whether the data are phantoms, what these say of themselves, and the data's fingerprint."""
+    note = synthetic_note(paths.data_root(data_root) / description["trial"]["study"])
+    return {"synthetic": bool(note), "note": note, "fingerprint": description["data"]}
+
+
+def run_record(folders: Iterable[Path]) -> dict:
+    """Of finished trials: their seeds, and the minutes that all of them took together.
+
+    Trials run side by side, so a run takes less than this on several cores, and one that continued
+    after an interruption counts from there.
+    """
+    seeds, seconds = set(), 0.0
+    for folder in folders:
+        seeds.add(json.loads((folder / "config.json").read_text())["trial"]["seed"])
+        seconds += json.loads((folder / "timing.json").read_text())["seconds"]
+    return {"seeds": sorted(seeds), "minutes": round(seconds / 60, 1)}
 
 
 def partial_folder(folder: Path) -> Path:

@@ -8,30 +8,59 @@ import torch
 from torch import nn
 
 from lib.checkpoints import save_weights
-from lib.studies import humerus_learner, humerus_trials, knee, knee_trials, wrist, wrist_trials
+from lib.studies import (
+    hand_segmentation,
+    hand_trials,
+    humerus_learner,
+    humerus_trials,
+    knee,
+    knee_trials,
+    pediatric,
+    pediatric_learning,
+    pediatric_trials,
+    wrist,
+    wrist_trials,
+)
+
+
+def _pediatric_trial() -> dict:
+    listed = pediatric_trials.joint_trials("smoke", "ankle", [0], 42, "cpu")["network"]
+    return next(trial for trial in listed if trial["method"] == pediatric.PROPOSED)
+
 
 TRIALS = {
     "humerus": humerus_trials.base_trials("smoke", 42)[0] | {"image_size": 32},
     "wrist": wrist_trials.trials("smoke", 42)[0],
+    "pediatric": _pediatric_trial(),
     "knee": knee_trials.study_trials("smoke", 42, models=[("fcn_unet", "ce1")])[0],
+    "hand": hand_trials.segmentation_trials("smoke", 42)[0],
 }
 BUILD = {
     "humerus": lambda trial: humerus_learner.Learner(trial, 5),
     "wrist": wrist.network,
+    "pediatric": pediatric_learning.segmentation_network,
     "knee": knee.build,
+    "hand": hand_segmentation.build,
 }
 
 
 class Bright(nn.Module):
-    """Foreground, surely, where the first channel is brighter than ``level``."""
+    """Foreground, surely, where the first channel is brighter than ``level``.
 
-    def __init__(self, structures: int, level: float):
+    With ``classes`` the first structure alone, beside a background.
+    """
+
+    def __init__(self, structures: int, level: float, classes: bool = False):
         super().__init__()
         self.scale = nn.Parameter(torch.tensor(1e4))
-        self.structures, self.level = structures, level
+        self.structures, self.level, self.classes = structures, level, classes
 
     def forward(self, x):
-        return (self.scale * (x[:, :1] - self.level)).expand(-1, self.structures, -1, -1)
+        found = (self.scale * (x[:, :1] - self.level)).expand(-1, self.structures, -1, -1)
+        if not self.classes:
+            return found
+        others = torch.full_like(found[:, 1:], -1e6)
+        return torch.cat([torch.zeros_like(found[:, :1]), found[:, :1], others], 1)
 
 
 def make_trial_folder(

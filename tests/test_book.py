@@ -114,7 +114,7 @@ def pages(place):
 
 def test_every_study_and_part_has_a_page_that_all_others_link_to(pages):
     expected = {f"{name}.html" for name in paths.STUDIES.values()} | {
-        *("index.html", "ledger.html", "audit.html", "environment.html"),
+        *("index.html", "ledger.html", "audit.html", "checklists.html", "environment.html"),
     }
     assert set(pages) == expected
     for page in pages.values():

@@ -1,10 +1,19 @@
 import math
 
+import pandas as pd
 import pytest
 
-from lib.claims import VERDICTS, Verdict, claims_table, verdict_from_interval
+from lib.claims import (
+    VERDICTS,
+    Estimate,
+    Verdict,
+    claims_table,
+    deciding,
+    verdict_from_interval,
+)
 from lib.errors import SettingError
 
+NUMBERS = ["mean", "sd", "low", "high"]
 WRIST = ("W1", "W2", "W3", "W4", "W5")
 
 
@@ -31,7 +40,28 @@ def test_every_claim_stands_in_the_papers_order_with_our_verdict():
     assert table.loc[0, "p"] == 0.0 and math.isnan(table.loc[3, "p"])
     assert table.loc[3, "evidence"] == "precision falls"
     assert table.loc[3, "paper_numbers"].startswith("contradicted: trivial baseline wins")
-    assert not table.drop(columns="p").isna().any().any()
+    assert not table.drop(columns=["p", *NUMBERS]).isna().any().any()
+
+
+def test_the_number_that_decides_gets_columns_of_its_own():
+    found = Estimate("f1, a minus b", 0.2, 0.1, 0.05, 0.35, "Wilcoxon")
+    table = claims_table("wrist", verdicts(W2=Verdict("reproduced", "x", 7, 0.01, found)))
+    assert tuple(table.loc[1, list(Estimate._fields)]) == tuple(found)
+    assert table.loc[0, NUMBERS].isna().all() and table.loc[0, "test"] == ""
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "p", "expected"),
+    [
+        (["reproduced", "reproduced"], [0.01, 0.04], 1),  # as weak as its weakest part
+        (["contradicted", "contradicted", "inconclusive"], [0.04, 0.01, 0.9], 1),  # one is enough
+        (["inconclusive", "reproduced", "inconclusive"], [0.2, 0.01, 0.9], 2),
+        (["reproduced", "inconclusive", "inconclusive"], [math.nan] * 3, 1),
+    ],
+)
+def test_the_part_that_decides(verdicts, p, expected):
+    parts = pd.DataFrame({"verdict": verdicts, "p": p})
+    assert deciding(parts).name == expected
 
 
 @pytest.mark.parametrize(

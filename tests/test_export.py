@@ -32,7 +32,7 @@ def test_the_file_takes_what_prediction_prepares(tmp_path, monkeypatch, study):
     (logits,) = session.run(None, {"image": inputs})
     with torch.no_grad():
         expected = model.network(torch.from_numpy(inputs)).numpy()
-    assert logits.shape[1] == len(model.task.structures)
+    assert logits.shape[1] == len(model.structures) + model.task.classes
     np.testing.assert_allclose(logits, expected, atol=1e-4)
     card = (out / "model_card.md").read_text()
     assert f"N x {' x '.join(map(str, inputs.shape[1:]))}." in card
@@ -68,6 +68,34 @@ def test_synthetic_training_data_are_stated(tmp_path, monkeypatch):
     assert f"**Synthetic training data.** {note}" in card and "To be filled in" not in card
     (root / "knee/images/k01.png").write_bytes((root / "knee/images/k02.png").read_bytes()[:-1])
     assert trained_on_phantoms(load_model("knee", folder)) == ""
+
+
+def test_a_record_of_the_data_is_believed(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "PHANTOMS", tmp_path / "none")
+    folder = make_trial_folder(tmp_path / "t", TRIALS["hand"])
+    for note, told in (("Drawn hands.", "**Synthetic training data.** Drawn hands."),
+                       ("", "They are a user's own")):  # fmt: skip
+        (folder / "data.json").write_text(json.dumps({"synthetic": bool(note), "note": note}))
+        export("hand", folder, tmp_path / "out")
+        card = (tmp_path / "out/model_card.md").read_text()
+        assert told in card and ("ynthetic" in card) == bool(note)
+
+
+def test_a_network_is_reported_by_the_trial_that_evaluated_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "PHANTOMS", tmp_path / "none")
+    folder = make_trial_folder(tmp_path / "network", TRIALS["pediatric"])
+    (folder / "metrics.csv").unlink()
+    with pytest.raises(OsteoBookError, match="no metrics.csv"):
+        export("pediatric", folder, tmp_path / "out")
+    for name, networks in (("first", ["network", "b"]), ("second", ["network"])):
+        place = make_trial_folder(tmp_path / name, TRIALS["pediatric"])
+        trial = {"study": "pediatric", "kind": "evaluation", "networks": networks}
+        (place / "config.json").write_text(json.dumps({"trial": trial}))
+        metrics = pd.read_csv(place / "metrics.csv")
+        metrics.assign(structure=name).to_csv(place / "metrics.csv", index=False)
+    export("pediatric", folder, tmp_path / "out")
+    card = (tmp_path / "out/model_card.md").read_text()
+    assert "| second | dice | fraction | 0.700 |" in card and "| first |" not in card
 
 
 def test_changed_code_is_stated_and_missing_metrics_are_an_error(tmp_path, monkeypatch):

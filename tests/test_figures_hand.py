@@ -315,3 +315,55 @@ def test_monitors_take_what_the_losses_give():
     assert set(found) == {"feature_sd", "covariance", "prototype_use"}
     spread = figures.monitors(pd.DataFrame([row])).axes[1]
     assert spread.lines[0].get_ydata()[0] == pytest.approx(found["feature_sd"])
+
+
+# --- ours beside the paper's ---------------------------------------------------------------------
+
+
+def tables_of_both():
+    rows = []
+    for number, methods in ((1, LEARNERS), (2, LEARNERS), (3, ["supervised"]), (4, LEARNERS)):
+        for place, method in enumerate(methods):
+            for metric in ("f1", "auc", "accuracy"):
+                mean = 0.8 - 0.05 * number + 0.01 * place
+                row = {"table": number, "method": method, "metric": metric, "mean": mean}
+                row |= {"low": mean - 0.1, "high": mean + 0.1, "seeds": 1, "subjects": 19}
+                delta = np.nan if number == 1 else -0.05 * number
+                row |= {"delta": delta, "delta_low": delta - 0.1, "delta_high": delta + 0.1}
+                rows.append(row | {"paper_mean": 0.7, "paper_sd": 0.05, "paper_delta": -0.1})
+    return pd.DataFrame(rows)
+
+
+def filled(axes, face=True):
+    lines = [line for line in axes.lines if line.get_marker() not in (None, "None", "")]
+    return [line for line in lines if (line.get_markerfacecolor() != "white") == face]
+
+
+@pytest.mark.parametrize(("kind", "groups"), [("mean", 4), ("delta", 3)])
+def test_tables_stand_beside_the_papers(kind, groups):
+    figure = figures.hand_tables(tables_of_both(), kind)
+    assert len(figure.axes) == 3
+    for axes in figure.axes:
+        ours, paper = filled(axes), filled(axes, False)
+        assert len(ours) == len(paper) == (13 if kind == "mean" else 9)
+        value = 0.75 if kind == "mean" else -0.1
+        assert ours[0].get_xdata()[0] == pytest.approx(value)
+        assert paper[0].get_xdata()[0] == pytest.approx(0.7 if kind == "mean" else -0.1)
+    assert len(figure.axes[0].get_yticks()) == groups
+    assert "n = 19 test subjects, 1 seed;" in foot(figure)
+
+
+def test_an_unknown_kind_is_told():
+    with pytest.raises(SettingError, match="kind: found 'sd'"):
+        figures.hand_tables(tables_of_both(), "sd")
+
+
+def test_readers_stand_below_the_ideal_one():
+    table = pd.DataFrame({
+        "score": ["cortical index", "both", "ideal reader"], "auc": [0.7, 0.8, 0.95],
+        "low": [0.5, 0.6, np.nan], "high": [0.9, 0.95, np.nan], "subjects": [19, 19, np.nan],
+    })  # fmt: skip
+    figure = figures.readers(table)
+    (axes,) = figure.axes
+    assert [line.get_xdata()[0] for line in filled(axes)] == [0.7, 0.8]
+    assert texts(axes) == ["ideal reader 0.95 "] and "n = 19" in foot(figure)

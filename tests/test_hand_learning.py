@@ -20,8 +20,8 @@ from tests.hand_patches_fixture import WITHOUT_M5, make_hand_fixture
 TRIAL = {
     "study": "hand", "kind": "learning", "dataset": "masked", "method": "simclr", "fold": 0,
     "seed": 3, "split_seed": 5, "segmentation": "mose", "device": "cpu", "encoder": "resnet18",
-    "weights": "none", "view_sizes": (16, 16), "batch_size": 4, "epochs": 2, "steps": 1,
-    "learning_rate": 0.3, "probe_epochs": 3,
+    "weights": "none", "view_sizes": (16, 16), "whole_side": 16,
+    "batch_size": 4, "epochs": 2, "steps": 1, "learning_rate": 0.3, "probe_epochs": 3,
 }  # fmt: skip
 
 

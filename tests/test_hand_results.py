@@ -213,8 +213,16 @@ def test_claims_follow_what_was_made_up(metrics, predictions):
     assert found.loc["O3", "verdict"] == found.loc["O6", "verdict"] == "reproduced"
     assert found.loc["O2", "verdict"] != "reproduced"  # three methods are alike in both
     assert found.loc["O5", "verdict"] == "reproduced"
-    assert "masked/simclr - masked/swav auc" in found.loc["O1", "evidence"]
+    assert "; simclr - swav auc [" in found.loc["O1", "evidence"]
     assert found.loc["O1", "n"] == 18
+
+
+def test_few_subjects_of_a_label_decide_nothing(metrics, predictions):
+    ill = sorted(predictions.query("label == 1 and split == 'test'")["subject"].unique())
+    few = predictions[~predictions["subject"].isin(ill[4:])]
+    found = hand_claims(metrics, few, seed=0).set_index("claim")
+    assert set(found.loc[["O1", "O2", "O3", "O4"], "verdict"]) == {"inconclusive"}
+    assert found.loc["O3", "evidence"].startswith("only 4 test subjects of a label; better in")
 
 
 def test_a_worse_simclr_contradicts(metrics, predictions):

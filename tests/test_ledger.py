@@ -83,7 +83,7 @@ def test_phantoms_and_real_images_stand_side_by_side(figures):
     phantom, real = wrist.iloc[0], wrist.iloc[1]
     assert phantom["command"] == "./run_all.sh --only wrist --profile quick --seed 7"
     assert real["command"].endswith("--seed 7 --data-root DIR")
-    assert (phantom["seeds"], real["seeds"]) == ("7", "7 8")
+    assert (phantom["seeds"], real["seeds"]) == ("7 8 9", "7 8")  # the profile's three, as stated
     assert (phantom["n"], phantom["p"], phantom["fingerprint"]) == (19, 0.25, "abc")
     assert ledger.counts(table)["real"] == "5 claims: 5 contradicted"
     assert (table.loc[table["study"] == "knee", "verdict"] == ledger.NOT_RUN).all()
@@ -113,6 +113,35 @@ def test_the_short_table_keeps_every_claim_in_one_line(figures):
     assert hand[0].count("a \\| b") == 17 and " …" in hand[0]
     assert hand[0].endswith("| **inconclusive** |")
     assert {row.replace("\\|", "").count("|") for row in rows} == {6}
+
+
+def test_the_number_that_decides_is_told_instead_of_the_evidence(figures):
+    leave(figures / "hand", "hand")
+    text = pd.read_csv(figures / "hand" / "claims.csv")
+    text["measure"], text["test"] = "dice, a minus b", "Wilcoxon"
+    text[["mean", "low", "high"]] = 0.125, -0.25, 0.5
+    text["sd"] = [0.0625, *[float("nan")] * (len(text) - 1)]
+    text.to_csv(figures / "hand" / "claims.csv", index=False)
+    table = ledger.ledger()
+    hand = table[table["study"] == "hand"]
+    assert (
+        hand["mean"].tolist() == [0.125] * 6 and hand["sd"].isna().tolist() == [False] + [True] * 5
+    )
+    assert table.loc[table["study"] == "knee", ledger.ESTIMATE].isna().all().all()
+    told = ledger.markdown(table)
+    assert "dice, a minus b: 0.125 (SD 0.062) [-0.25, 0.5], n = 19, p = 0.25 |" in told
+    assert "dice, a minus b: 0.125 [-0.25, 0.5], n = 19" in told
+
+
+def test_how_a_run_was_made_is_listed_once(figures):
+    leave(figures / "wrist", "wrist", seeds=[7, 8], minutes=61.6)
+    leave(figures / "hand", "hand")
+    assert ledger.runs(ledger.ledger()) == [
+        "- wrist, phantom: quick profile, seeds 7 8, cpu, 62 min of training in all: "
+        "`./run_all.sh --only wrist --profile quick --seed 7`",
+        "- hand, phantom: quick profile, seed 7, cpu: "
+        "`./run_all.sh --only hand --profile quick --seed 7`",
+    ]
 
 
 # --- the README ----------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 """Own images in one call: geometry there and back, the studies' own inputs, files, errors."""
 
+import json
+import os
 import re
 import shutil
 
@@ -9,25 +11,28 @@ import pandas as pd
 import pytest
 import torch
 
+from lib import paths
 from lib import predict as command
 from lib.checkpoints import load_weights
+from lib.cortical_index import cortical_index
 from lib.data.cases import find_cases
 from lib.data.crop import Window
 from lib.data.images import read_image
 from lib.data.preprocess import finish, imagenet_input, prepare
 from lib.errors import DataError, OsteoBookError, SettingError
 from lib.measurements import flexion_angle, patella_height, patella_length
-from lib.prediction import TASKS, load_model, measures, predict, segment
+from lib.prediction import TASKS, load_model, measures, newest_weights, predict, segment
 from lib.prediction.frames import central_square, cut, put_back, whole
 from lib.prediction.radiographs import RADIOGRAPHS, find
-from lib.studies import humerus, knee
+from lib.studies import hand, humerus, knee
 from tests.fixtures import make_yolo_fixture
 from tests.humerus_fixture import make_mask_fixture
 from tests.knee_fixture import make_knee_fixture
 from tests.prediction_fixture import BUILD, TRIALS, Bright, make_trial_folder
 from tests.test_data_images import write_dicom
 
-LEVEL = {"humerus": 0.0655, "knee": 0.0655, "wrist": 0.95}  # grey 0.5 after ImageNet's mean
+# grey 0.5 after ImageNet's mean; mean and one SD of a volume
+LEVEL = {"humerus": 0.0655, "knee": 0.0655, "wrist": 0.95, "pediatric": 1.0, "hand": 0.5}
 
 
 @pytest.fixture
@@ -35,14 +40,11 @@ def bright(monkeypatch, tmp_path):
     """study -> folder of a trial whose network finds what is bright."""
 
     def make(study):
-        structures = len(TASKS[study].structures)
-        task = TASKS[study]._replace(
-            network=lambda trial: Bright(structures, LEVEL[study]), prefix=""
-        )
-        monkeypatch.setitem(TASKS, study, task)
-        return make_trial_folder(
-            tmp_path / "trials" / study, TRIALS[study], Bright(structures, LEVEL[study])
-        )
+        task, trial = TASKS[study], TRIALS[study]
+        network = Bright(len(task.structures(trial)), LEVEL[study], task.classes)
+        plain = {"prefix": "", "reader": lambda trial, network: network}
+        monkeypatch.setitem(TASKS, study, task._replace(network=lambda trial: network, **plain))
+        return make_trial_folder(tmp_path / "trials" / study, trial, network)
 
     return make
 
@@ -91,7 +93,7 @@ def test_a_mask_drawn_in_the_original_frame_survives(bright, shape):
     image = drawn.astype(np.float32)
     image[0, 0] = image[-1, -1] = 1.0  # at the corners: outside the square unless it is all
     expected = drawn if shape != (64, 64) else None
-    masks = segment(model, image)
+    masks = segment(model, image).masks
     assert list(masks) == list(knee.STRUCTURES)
     for mask in masks.values():
         assert mask.shape == shape and mask.dtype == bool
@@ -110,7 +112,10 @@ def test_what_is_bright_is_found_in_its_place(bright, study, shape):
     yy, xx = np.mgrid[: shape[0], : shape[1]]
     drawn = np.hypot(yy - 62, xx - 58) < 15
     image[drawn] = 1.0
-    for mask in segment(model, image).values():
+    found = list(segment(model, image).masks.values())
+    if TASKS[study].classes:  # which overlap nowhere
+        assert not np.any(found[1:])
+    for mask in found[: 1 if TASKS[study].classes else None]:
         assert overlap(mask, drawn) > 0.8  # a disc of 30 pixels, seen at 32 or 64 a side
         shift = np.argwhere(mask).mean(0) - np.argwhere(drawn).mean(0)
         assert np.abs(shift).max() < 0.6
@@ -139,13 +144,13 @@ def test_networks_see_what_their_studies_train_on(tmp_path):
             np.testing.assert_array_equal(prepared.inputs[0], seen, err_msg=study)
 
 
-@pytest.mark.parametrize("study", TASKS)
+@pytest.mark.parametrize("study", ["humerus", "wrist", "pediatric", "knee"])
 def test_networks_have_the_trained_weights(tmp_path, study):
     folder = make_trial_folder(tmp_path / "t", TRIALS[study])
     model = load_model(study, folder)
     trained = load_weights(folder / "weights.safetensors", BUILD[study](TRIALS[study])).eval()
     trained = getattr(trained, "network", trained)
-    x = torch.rand(1, 1 if study == "wrist" else 3, 64, 64)
+    x = torch.rand(1, 1 if study in ("wrist", "pediatric") else 3, 64, 64)
     with torch.no_grad():
         assert torch.equal(model.network(x), trained(x))
 
@@ -200,7 +205,28 @@ def test_sizes_by_hand():
     value, note = values(measures.sizes({"a": mask}, None))["a", "area", "mm2"]
     assert np.isnan(value) and note == measures.NO_SPACING
     volume = values(measures.sizes({"a": np.ones((2, 2, 2), bool)}, (3.0, 1.0, 0.5)))
-    assert volume["a", "volume", "mm3"][0] == 12
+    assert volume["a", "volume", "mL"][0] == pytest.approx(0.012)
+    assert volume["a", "volume", "voxels"] == (8, measures.CUT)
+    inside = np.pad(np.ones((2, 2, 2), bool), 1)
+    assert values(measures.sizes({"a": inside}, None))["a", "volume", "voxels"] == (8, "")
+
+
+def test_bones_of_the_hand_by_hand():
+    """A shaft of two bright walls; the entropy is 0.3 nats in m2 and 0 elsewhere."""
+    image, m2 = np.zeros((120, 60)), np.zeros((120, 60), bool)
+    m2[10:110, 20:40] = True
+    image[10:110, 20:25] = image[10:110, 35:40] = 1.0
+    masks = {bone: m2 if bone == "m2" else m2 & False for bone in hand.BONES}
+    found = values(measures.hand(masks, np.where(m2, 0.3, 0.0), image))
+    assert found["m2", "mean_entropy", "nats"] == (pytest.approx(0.3), "")
+    value, note = found["ulna", "mean_entropy", "nats"]
+    assert np.isnan(value) and note == measures.NOTHING
+    index, note = found["m2", "cortical_index", "fraction"]
+    assert index == cortical_index(image, m2) and 0.3 < index < 0.7 and note == ""
+    index, note = values(measures.hand(masks | {"m2": m2 & False}, image, image))[
+        "m2", "cortical_index", "fraction"
+    ]
+    assert np.isnan(index) and "m2 is missing" in note
 
 
 # --- files
@@ -226,9 +252,10 @@ def test_every_kind_of_file_gives_the_same_mask(bright, tmp_path):
     (folder / "notes.txt").write_text("not an image")
     out = folder / "results"  # inside: a second call must not take masks for images
     for _ in range(2):
-        table, problems = predict("humerus", bright("humerus"), [folder], out)
+        table, problems, overlays = predict("humerus", bright("humerus"), [folder], out)
         shutil.rmtree(tmp_path / "trials")
         assert problems == [] and table["image"].nunique() == 6
+        assert overlays == [out / f"overlays/{name}.png" for name in table["image"].unique()]
     expected = cv2.imread(str(out / "masks/humerus/grey.png"), cv2.IMREAD_UNCHANGED)
     assert expected.shape == image.shape and set(np.unique(expected)) == {0, 255}
     assert overlap(expected > 0, image > 128) > 0.9
@@ -309,12 +336,12 @@ def test_bad_weights_and_folders_are_named(tmp_path, capsys, bright):
     bare = weights.with_name("bare")
     shutil.copytree(weights, bare)
     (bare / "weights.safetensors").unlink()
-    with pytest.raises(OsteoBookError, match=r"no weights.safetensors.*does, such as knee"):
+    with pytest.raises(OsteoBookError, match=r"no weights.safetensors.*another, such as knee"):
         load_model("knee", bare)
     (bare / "config.json").write_text("{")
     with pytest.raises(OsteoBookError, match="cannot be read"):
         load_model("knee", bare)
-    with pytest.raises(SettingError, match="humerus, wrist, knee"):
+    with pytest.raises(SettingError, match="humerus, wrist, pediatric, knee, hand"):
         load_model("elbow", bare)
 
 
@@ -324,5 +351,59 @@ def test_weights_of_other_layers_and_of_tight_crops_are_refused(tmp_path):
     with pytest.raises(OsteoBookError, match="the wrist network in config.json"):
         load_model("wrist", folder)
     tight = make_trial_folder(tmp_path / "tight", TRIALS["wrist"] | {"dataset": "tight"})
-    with pytest.raises(SettingError, match="cut around the labelled box.*whole"):
-        segment(load_model("wrist", tight), np.zeros((64, 64), np.float32))
+    make_trial_folder(tmp_path / "whole", TRIALS["wrist"] | {"dataset": "whole"})
+    with pytest.raises(
+        SettingError, match="cut around the labelled box; expected whole.*as t, whole"
+    ):
+        load_model("wrist", tight)
+
+
+@pytest.mark.parametrize(
+    ("study", "kind", "expected"),
+    [("pediatric", "autoencoder", "all bones of a joint"), ("hand", "learning", "mose or unet")],
+)
+def test_weights_that_see_no_images_are_refused(tmp_path, study, kind, expected):
+    other = TRIALS[study] | {"kind": kind}
+    folder = make_trial_folder(tmp_path / "t", TRIALS[study])
+    config = json.loads((folder / "config.json").read_text()) | {"trial": other}
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(SettingError, match=f"found the {kind}.*{expected}.*run the study first"):
+        load_model(study, folder)
+
+
+# --- which weights
+
+
+def test_the_newest_weights_that_fit_are_taken(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(paths, "TRIALS", tmp_path)
+    with pytest.raises(OsteoBookError, match=r"no trained model.*run_all.sh --only knee"):
+        newest_weights("knee")
+    first, second = (
+        make_trial_folder(tmp_path / "knee" / name, TRIALS["knee"]) for name in ("a", "b")
+    )
+    make_trial_folder(tmp_path / "knee" / "c.partial", TRIALS["knee"])
+    for age, folder in enumerate((first, second)):
+        os.utime(folder, (10_000 - age, 10_000 - age))
+    assert newest_weights("knee") == first
+    cv2.imwrite(str(tmp_path / "x.png"), square_image())
+    call = ("--study", "knee", "--out", tmp_path / "out", tmp_path / "x.png")
+    code, out, _ = run(capsys, *call)
+    assert code == 0 and f"weights: {first}\n" in out
+    with pytest.raises(SystemExit):
+        run(capsys, *call, "--weights", first, "--dataset", "frame_split")
+    with pytest.raises(OsteoBookError, match="no trained model on elbow"):
+        newest_weights("knee", "elbow")
+
+
+def test_a_joint_must_be_named_where_there_are_two(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "TRIALS", tmp_path)
+    ankle = TRIALS["pediatric"]
+    folders = {
+        joint: make_trial_folder(tmp_path / "pediatric" / joint, ankle | {"dataset": joint})
+        for joint in ("ankle", "shoulder")
+    }
+    prior = ankle | {"kind": "autoencoder"}
+    make_trial_folder(tmp_path / "pediatric" / "prior", prior, Bright(1, 0.0))
+    assert newest_weights("pediatric", "shoulder") == folders["shoulder"]
+    with pytest.raises(SettingError, match="expected one of ankle, shoulder"):
+        newest_weights("pediatric")

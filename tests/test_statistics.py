@@ -135,6 +135,7 @@ def test_paired_test_by_hand():
     found = statistics.paired_test(a, a / 2)
     assert found["p"] == pytest.approx(2 / 2**6)
     assert (found["n"], found["mean_difference"]) == (6, 3.5)
+    assert found["sd"] == pytest.approx(np.std(np.asarray(a) / 2, ddof=1))
     assert found["test"] == "Wilcoxon signed-rank"
     assert statistics.paired_test(a / 2, a)["mean_difference"] == -3.5
 

@@ -33,10 +33,11 @@ ROWS = (
     ("trials",),
     ("studies",),
     ("prediction", "validation"),
-    ("executing", "book", "export", "predict", "runner", "runner_checks"),
+    ("executing", "book", "checklists", "export", "predict", "runner", "runner_checks", "transfer"),
 )
 RANK = {part: rank for rank, row in enumerate(ROWS) for part in row}
 LEARNING = {"data", "models", "losses", "training", "trials", "studies"}
+SEE_STUDIES = {"runner", "executing", "prediction", "transfer", "validation"}
 # Inside a function only: a worker process starts there, or a study is found by its name.
 LAZY = {("workers", "training"), ("trials", "studies")}
 
@@ -94,7 +95,7 @@ def back_edges(part: str, source: str) -> list[str]:
             allowed = False
         if part in {"figures", "ranking", "statistics", "claims", "audits"} and target in LEARNING:
             allowed = False
-        if target == "studies" and part not in {"runner", "executing", "prediction", "validation"}:
+        if target == "studies" and part not in SEE_STUDIES:
             allowed = False
         if not allowed:
             problems.append(f"{part} imports {target}")

@@ -156,6 +156,36 @@ def test_the_row_cap_rises_for_good_once_the_training_stalls():
     assert hand_segmentation.RowCap(2, samples=1).value == 1
 
 
+def test_in_a_short_training_the_row_cap_rises_in_the_last_third():
+    cap, values = hand_segmentation.RowCap(None, samples=4, epochs=6), []
+    for done in range(1, 6):
+        cap.follow(pd.DataFrame({"train_loss": range(done)}))  # progress or not
+        values.append(cap.value)
+    assert cap.first == 0.25 and values == [0.25, 0.25, 0.25, 1, 1]
+
+
+@pytest.mark.parametrize("method", hand.SEGMENTERS)
+def test_a_short_training_starts_at_the_shares_and_its_rate_falls_to_zero(
+    data_root, tmp_path, monkeypatch, method
+):
+    trial = trial_of(method, patience=None, epochs=3)
+    data, seen = hand.load(trial, data_root), []
+    learn = hand_segmentation.learn
+    monkeypatch.setattr(
+        hand_segmentation,
+        "learn",
+        lambda trial, network, *rest: (
+            seen.append(network.classifier.bias.detach().softmax(0)),
+            learn(trial, network, *rest),
+        )[1],
+    )
+    hand.train(trial, data_root, tmp_path)
+    shares = data.masks[hand.split(trial, data.cases)["train"]].mean((0, 2, 3))
+    assert seen[0][1:].numpy() == pytest.approx(shares, rel=1e-4)
+    rates = pd.read_csv(tmp_path / "history.csv")["learning_rate"]
+    assert rates.tolist() == pytest.approx([trial["learning_rate"] * n / 3 for n in (3, 2, 1)])
+
+
 def test_both_networks_learn_the_drawn_hands(data_root):
     for method in hand.SEGMENTERS:
         trial = trial_of(method, epochs=8, patience=9, batch_size=4)

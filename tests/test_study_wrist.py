@@ -390,7 +390,7 @@ def test_the_gradient_shown_is_the_slope_of_the_loss():
 def made_up_differences(difference, p):
     rows = [
         {"dataset": "tight", "metric": m, "mean_difference": difference, "p": p, "n": 40}
-        | {"low": difference - 0.01, "high": difference + 0.01}
+        | {"low": difference - 0.01, "high": difference + 0.01, "sd": 0.03, "test": "Wilcoxon"}
         for m in ("accuracy", "precision", "recall", "f1")
     ]
     return pd.DataFrame(rows)
@@ -422,7 +422,7 @@ def test_reaching_the_printed_scores_is_decided_by_the_intervals(shift, expected
     printed = {"accuracy": 0.7134, "precision": 0.7873, "recall": 0.8543, "f1": 0.8184}
     rows = [
         {"dataset": dataset, "method": "complementary", "metric": metric, "mean": value + shift}
-        | {"low": value + shift - 0.01, "high": value + shift + 0.01, "n": 40}
+        | {"low": value + shift - 0.01, "high": value + shift + 0.01, "n": 40, "sd": 0.01}
         for dataset in wrist.DATASETS
         for metric, value in printed.items()
     ]

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from lib import code, paths, trials, workers
+from lib.data.manifest import SYNTHETIC_MARK
 from lib.errors import OsteoBookError, SettingError
 from lib.files import locked, replacing, write_table
 
@@ -56,10 +57,30 @@ def test_a_trial_is_computed_once_and_leaves_only_its_results(fake_study, capsys
     (folder,) = trials.run_trials([TRIAL], "", "data-a")
     trials.run_trials([TRIAL], "", "data-a")
     assert fake_study.calls == ["m"]
-    kept = ["config.json", "history.csv", "metrics.csv", "timing.json"]
+    kept = ["config.json", "data.json", "history.csv", "metrics.csv", "timing.json"]
     assert sorted(p.name for p in folder.iterdir()) == kept
     assert sorted(p.name for p in folder.parent.iterdir()) == [".locks", folder.name]
     assert "1 of 1 trials already computed" in capsys.readouterr().out
+
+
+def test_a_trial_tells_its_data_but_is_not_named_by_what_they_are(fake_study, tmp_path):
+    root = tmp_path / "root"
+    (root / "fake").mkdir(parents=True)
+    (folder,) = trials.run_trials([TRIAL], str(root), "data-a")
+    own = {"synthetic": False, "note": "", "fingerprint": "data-a"}
+    assert json.loads((folder / trials.DATA_RECORD).read_text()) == own
+    (root / "fake" / SYNTHETIC_MARK).write_text("Drawn.\n")
+    assert trials.run_trials([TRIAL], str(root), "data-a") == [folder]
+    (other,) = trials.run_trials([TRIAL | {"seed": 2}], str(root), "data-a")
+    drawn = own | {"synthetic": True, "note": "Drawn."}
+    assert json.loads((other / trials.DATA_RECORD).read_text()) == drawn
+
+
+def test_what_a_run_took_is_the_sum_of_its_trials(fake_study):
+    folders = trials.run_trials([TRIAL | {"seed": n} for n in (5, 3)], "", "data-a")
+    for folder, seconds in zip(folders, (90, 33), strict=True):
+        (folder / "timing.json").write_text(json.dumps({"seconds": seconds}))
+    assert trials.run_record(folders) == {"seeds": [3, 5], "minutes": 2.0}  # 2.05 to the even
 
 
 def test_floats_keep_every_digit(fake_study):

@@ -18,12 +18,18 @@ from pygments.formatters import HtmlFormatter
 from lib import ledger, paths
 from lib.audits import report
 from lib.book.chapters import FAILED, read_chapter
+from lib.checklists import checklist
 from lib.claims import VERDICTS
 from lib.files import replacing
 
 HERE = Path(__file__).parent
 CODE_LIGHT, CODE_DARK = "default", "github-dark"
-PARTS = {"ledger.html": "Ledger", "audit.html": "Audit", "environment.html": "Environment"}
+PARTS = {
+    "ledger.html": "Ledger",
+    "audit.html": "Audit",
+    "checklists.html": "Checklists",
+    "environment.html": "Environment",
+}
 
 
 def write_book() -> Path:
@@ -40,6 +46,7 @@ def write_book() -> Path:
         "index.html": {"kind": "index", "counts": ledger.counts(claims)},
         "ledger.html": {"kind": "ledger", "rows": _records(claims)},
         "audit.html": {"kind": "audit", "rows": _records(audit)},
+        "checklists.html": {"kind": "checklists", "rows": _checklists(claims)},
         "environment.html": {"kind": "environment", "facts": facts(), "versions": versions()},
     }
     for chapter in chapters:
@@ -76,6 +83,11 @@ def verdicts_of(study: str, claims: pd.DataFrame) -> dict[str, dict[str, int]]:
         data: {name: n for name in VERDICTS if (n := (part["verdict"] == name).sum())}
         for data, part in rows.groupby("data")
     }
+
+
+def _checklists(claims: pd.DataFrame) -> list[dict]:
+    tables = (checklist(study, claims).assign(study=study) for study in paths.STUDIES)
+    return _records(pd.concat(tables))
 
 
 def _installed(name: str) -> str:

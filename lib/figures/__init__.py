@@ -19,6 +19,8 @@ from lib.figures.embedding import embedding
 from lib.figures.entropy import Uncertain, entropy_maps
 from lib.figures.explorer import loss_explorer
 from lib.figures.folds import folds_beside_paper
+from lib.figures.hand_case import hand_case
+from lib.figures.hand_tables import hand_tables, readers
 from lib.figures.knee_bars import ce1_ce2, rank_stability, totals
 from lib.figures.knee_grid import grid
 from lib.figures.knee_schedule import schedule
@@ -75,6 +77,9 @@ __all__ = [
     "weight_schedules",
     "adversaries",
     "bone_bars",
+    "hand_case",
+    "hand_tables",
+    "readers",
     "Crops",
     "crops",
     "embedding",

@@ -79,6 +79,11 @@ class MixtureSegmenter(nn.Module):
             nn.Linear(widths[-2], n_modules, bias=False),
         )
 
+    @property
+    def classifier(self) -> nn.Conv2d:
+        """Last convolution; its channels are the classes."""
+        return self.head.layers[-1]
+
     def forward(self, x: Tensor, noise: Tensor | None = None) -> Mixture:
         """Samples of each image and the router's logits.
 
@@ -152,6 +157,11 @@ class DeterministicSegmenter(nn.Module):
     def __init__(self, channels_in=1, n_classes=CLASSES, width=32, depth=4):
         super().__init__()
         self.network = UNet(channels_in, n_classes, width, depth)
+
+    @property
+    def classifier(self) -> nn.Conv2d:
+        """Last convolution; its channels are the classes."""
+        return self.network.head
 
     def forward(self, x: Tensor, noise: Tensor | None = None) -> Mixture:
         """Images B x channels_in x H x W -> a mixture with N = K = 1; ``noise`` plays no part."""

@@ -4,8 +4,16 @@
 row a study; everything else here is shared.
 """
 
-from lib.prediction.model import Model, load_model, segment
-from lib.prediction.results import predict
+from lib.prediction.model import Model, load_model, newest_weights, segment
+from lib.prediction.results import Predictions, predict
 from lib.prediction.tasks import TASKS
 
-__all__ = ["TASKS", "Model", "load_model", "predict", "segment"]
+__all__ = [
+    "TASKS",
+    "Model",
+    "Predictions",
+    "load_model",
+    "newest_weights",
+    "predict",
+    "segment",
+]

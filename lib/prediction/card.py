@@ -4,6 +4,7 @@ The card holds what the code knows; what it cannot know stands there as to be fi
 """
 
 import importlib
+import json
 import warnings
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from lib.phantoms import SCENES
 from lib.prediction.model import Model, changed_code, load_model
 from lib.prediction.results import default_folder
 from lib.prediction.tasks import THRESHOLD
+from lib.trials import DATA_RECORD
 
 BLANK = np.zeros((64, 64), np.float32)
 COUNTS = ("tp", "fp", "fn", "tn")  # of pixels, which say nothing without their sum
@@ -56,12 +58,20 @@ def export(study: str, weights: str | Path, out: str | Path | None = None) -> tu
 
 
 def _metrics(folder: Path) -> pd.DataFrame:
-    if not (folder / "metrics.csv").is_file():
-        raise OsteoBookError(
-            f"{folder}: found no metrics.csv; expected that of a finished trial, which the card "
-            "reports. Fix: run the study again."
-        )
-    return pd.read_csv(folder / "metrics.csv", dtype={"case": str, "subject": str})
+    """Metrics of a trial: its own, or those of the trial beside it that evaluated its network."""
+    evaluations = (path.parent for path in sorted(folder.parent.glob("[!.]*/config.json")))
+    for place in (folder, *(place for place in evaluations if _evaluates(place, folder))):
+        if (place / "metrics.csv").is_file():
+            return pd.read_csv(place / "metrics.csv", dtype={"case": str, "subject": str})
+    raise OsteoBookError(
+        f"{folder}: found no metrics.csv; expected that of a finished trial, which the card "
+        "reports. Fix: run the study again."
+    )
+
+
+def _evaluates(place: Path, folder: Path) -> bool:
+    trial = json.loads((place / "config.json").read_text())["trial"]
+    return trial.get("networks") == [folder.resolve().name]
 
 
 def model_card(
@@ -76,7 +86,6 @@ def model_card(
         difference: largest difference of a logit between file and network.
     """
     task, trial = model.task, model.trial
-    structures = ", ".join(task.structures)
     parameters = sum(p.numel() for p in model.network.parameters())
     sections = {
         "Intended use": [task.purpose, "For research and teaching. **Not for clinical use.**"],
@@ -93,9 +102,7 @@ def model_card(
         ),
         "Input and output": _bullets(
             f"`image`: float32 N x {' x '.join(map(str, shape))}. {task.seen}.",
-            f"`logits`: float32 N x {len(task.structures)} x {shape[1]} x {shape[2]}: "
-            f"{structures}. A pixel belongs to a structure where the sigmoid, enlarged to the "
-            f"image, is at least {THRESHOLD}; structures may overlap.",
+            _logits_line(model, shape),
             f"Largest difference of a logit between file and network on random images: "
             f"{difference:.1g} (at most {TOLERANCE:g} is let pass).",
         ),
@@ -108,6 +115,19 @@ def model_card(
     return "\n\n".join(parts) + "\n"
 
 
+def _logits_line(model: Model, shape: tuple[int, int, int]) -> str:
+    """What the channels are and how they become masks."""
+    names = [*(["background"] if model.task.classes else []), *model.structures]
+    rule = (
+        f"A pixel belongs to a structure where the sigmoid, enlarged to the image, is at least "
+        f"{THRESHOLD}; structures may overlap."
+    )
+    if model.task.classes:
+        rule = "A pixel belongs to the largest, the softmax over channels is its probability."
+    size = f"N x {len(names)} x {shape[1]} x {shape[2]}"
+    return f"`logits`: float32 {size}: {', '.join(names)}. {rule}"
+
+
 def _data_lines(model: Model, cases: pd.Series) -> list[str]:
     fingerprint = model.config["data"]
     if note := trained_on_phantoms(model):
@@ -115,10 +135,12 @@ def _data_lines(model: Model, cases: pd.Series) -> list[str]:
             f"**Synthetic training data.** {note}",
             f"Fingerprint {fingerprint}. Metrics on phantoms say nothing about patients.",
         ]
+    asked = f"{TO_FILL_IN}where the images come from, of whom, who labelled them. "
+    if (model.folder / DATA_RECORD).is_file():
+        return [f"{asked}They are a user's own, fingerprint {fingerprint}."]
     lines = [
-        f"{TO_FILL_IN}where the images come from, of whom, who labelled them. Their fingerprint "
-        f"{fingerprint} is none of the phantoms' on this machine: they are images of a user, or "
-        "phantoms that are no longer here."
+        f"{asked}Their fingerprint {fingerprint} is none of the phantoms' on this machine: they "
+        "are images of a user, or phantoms that are no longer here."
     ]
     if cases.str.fullmatch(rf"({'|'.join(SCENES)})\d{{5}}").all():
         lines.append(f"Cases are named as phantoms are ({cases[0]}): **probably synthetic**.")
@@ -128,17 +150,21 @@ def _data_lines(model: Model, cases: pd.Series) -> list[str]:
 def trained_on_phantoms(model: Model) -> str:
     """What the phantoms say of themselves that the model was trained on; empty if it was not.
 
-    Those on this machine are compared by content.
+    Trials tell since they keep a record of their data; for older ones the phantoms on this machine
+    are compared by content.
     """
     trial = model.trial
+    if (record := model.folder / DATA_RECORD).is_file():
+        return json.loads(record.read_text(encoding="utf-8"))["note"]
     study = importlib.import_module(f"lib.studies.{trial['study']}_trials")
     for mark in sorted(paths.PHANTOMS.glob(f"[!.]*/{trial['study']}/{SYNTHETIC_MARK}")):
         root = str(mark.parent.parent)
         try:
-            _, found = study.trials_and_fingerprint("smoke", root, trial["split_seed"], "cpu")
+            seed = trial.get("split_seed", trial["seed"])
+            _, found = study.trials_and_fingerprint("smoke", root, seed, "cpu")
         except (OsteoBookError, OSError):  # incomplete phantoms
             continue
-        if found == model.config["data"]:
+        if model.config["data"] in (found.values() if isinstance(found, dict) else [found]):
             return synthetic_note(mark.parent)
     return ""
 

@@ -1,4 +1,4 @@
-"""What is measured on predicted masks: areas for every study, angle and patella for the knee.
+"""What is measured on predicted masks: sizes for every study, and what a study is after.
 
 Nothing is guessed: without a spacing there are no millimetres, and what cannot be measured is NaN
 with a note that says why.
@@ -8,10 +8,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lib.cortical_index import cortical_index
 from lib.measurements import flexion_angle, patella_height, patella_length
+from lib.uncertainty import bone_entropy
 
 Spacing = tuple[float, ...] | None
-SIZE = {2: ("area", "px", "mm2"), 3: ("volume", "voxels", "mm3")}
+SIZE = {2: ("area", "px", "mm2", 1.0), 3: ("volume", "voxels", "mL", 1e-3)}  # and mm2, mm3 in it
+NOTHING = "nothing found"
+CUT = "reaches the edge of the volume: there may be more of it"
 NO_SPACING = "the file states no spacing"
 ASSUMED_SQUARE = "pixels taken as square: the file states no spacing"
 NOT_SQUARE = "pixels are not square"
@@ -28,22 +32,41 @@ class Measure(NamedTuple):
 
 
 def sizes(masks: dict[str, np.ndarray], spacing_mm: Spacing) -> list[Measure]:
-    """Area (volume) of each structure in pixels (voxels), and in mm2 (mm3) with a spacing."""
+    """Area (volume) of each structure in pixels (voxels), and in mm2 (mL) with a spacing."""
     found = []
     for structure, mask in masks.items():
-        name, unit, metric = SIZE[mask.ndim]
+        name, unit, metric, factor = SIZE[mask.ndim]
         count = int(mask.sum())
-        found.append(Measure(structure, name, unit, count, "" if count else "nothing found"))
+        note = NOTHING if not count else CUT if mask.ndim == 3 and _at_edge(mask) else ""
+        found.append(Measure(structure, name, unit, count, note))
         if spacing_mm is None:
             found.append(Measure(structure, name, metric, np.nan, NO_SPACING))
         else:
-            found.append(Measure(structure, name, metric, count * float(np.prod(spacing_mm))))
+            size = count * float(np.prod(spacing_mm)) * factor
+            found.append(Measure(structure, name, metric, size))
     return found
 
 
-def none(masks: dict[str, np.ndarray], spacing_mm: Spacing) -> list[Measure]:  # noqa: ARG001
-    """No measurement besides the sizes."""
-    return []
+def _at_edge(mask: np.ndarray) -> bool:
+    return any(mask.take(end, axis).any() for axis in range(mask.ndim) for end in (0, -1))
+
+
+def hand(masks: dict[str, np.ndarray], entropy: np.ndarray, pixels: np.ndarray) -> list[Measure]:
+    """Mean entropy of each bone's pixels, and the cortical index of the second metacarpal.
+
+    Args:
+        masks: bone -> bool H x W.
+        entropy: H x W, nats.
+        pixels: the radiograph, H x W.
+    """
+    doubts = bone_entropy(entropy, np.stack(list(masks.values())))
+    found = [
+        Measure(bone, "mean_entropy", "nats", float(value), NOTHING if np.isnan(value) else "")
+        for bone, value in zip(masks, doubts, strict=True)
+    ]
+    index = cortical_index(pixels, masks["m2"])
+    note = "m2 is missing, too small, or leaves the image" if np.isnan(index) else ""
+    return [*found, Measure("m2", "cortical_index", "fraction", index, note)]
 
 
 def knee(masks: dict[str, np.ndarray], spacing_mm: Spacing) -> list[Measure]:

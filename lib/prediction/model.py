@@ -1,6 +1,7 @@
 """A trained model from the folder of its trial."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,15 +9,20 @@ import numpy as np
 import torch
 from torch import nn
 
+from lib import paths
 from lib.code import closure_digests
 from lib.errors import OsteoBookError, SettingError
 from lib.models.states import load_exactly, read_state
-from lib.prediction.tasks import TASKS, Task
+from lib.prediction.task import Segmentation, Task
+from lib.prediction.tasks import TASKS
 
 WEIGHTS = "weights.safetensors"
 BATCH = 8  # slices at once
 # Where code decides what a given network makes of an image; the rest is training and evaluation
-DECIDES = ("lib/models/", "lib/data/images.py", "lib/data/preprocess.py", "lib/data/crop.py")
+DECIDES = (
+    *("lib/models/", "lib/data/images.py", "lib/data/preprocess.py", "lib/data/crop.py"),
+    *("lib/data/volumes.py", "lib/data/volume_files.py", "lib/postprocessing.py"),
+)
 
 
 class Model(NamedTuple):
@@ -32,12 +38,18 @@ class Model(NamedTuple):
         """The trial: study, dataset, method, fold, seed, sizes."""
         return self.config["trial"]
 
+    @property
+    def structures(self) -> tuple[str, ...]:
+        """Names of what it finds."""
+        return self.task.structures(self.trial)
+
 
 def load_model(study: str, folder: str | Path) -> Model:
     """Read config.json and weights.safetensors of a trial's folder.
 
     Raises:
-        SettingError: if the study is unknown, or another than that of the weights.
+        SettingError: if the study is unknown or another than that of the weights, or its weights
+            are not for whole images.
         OsteoBookError: if the folder holds no complete trial with weights, or they do not fit.
     """
     folder = Path(folder).expanduser()
@@ -54,15 +66,52 @@ def load_model(study: str, folder: str | Path) -> Model:
             f"{folder}: found no {WEIGHTS}; expected a trial that keeps its weights. "
             f"Fix: {_with_weights(folder.parent)}."
         )
-    task = TASKS[study]
-    network, state = task.network(config["trial"]), read_state(folder / WEIGHTS)
+    task, trial = TASKS[study], config["trial"]
+    if reason := task.refuse(trial):
+        raise SettingError(f"{folder}: found {reason}. Fix: {_with_weights(folder.parent)}.")
+    network, state = task.network(trial), read_state(folder / WEIGHTS)
     own = {k.removeprefix(task.prefix): v for k, v in state.items() if k.startswith(task.prefix)}
-    model = Model(task, network.eval(), config, folder)
+    model = Model(task, task.reader(trial, network).eval(), config, folder)
     whose = f"the {study} network in config.json"
     if changed := changed_code(model):
         whose += f" (its code has changed since the training: {', '.join(changed)})"
     load_exactly(network, own, str(folder / WEIGHTS), whose)
     return model
+
+
+def newest_weights(study: str, dataset: str = "") -> Path:
+    """Folder of the trial that ended last, of those whose weights can be used on images.
+
+    Args:
+        study: a key of ``TASKS``.
+        dataset: only trials on it, such as a joint of the pediatric study; empty: on any.
+
+    Raises:
+        OsteoBookError: if there is none.
+        SettingError: if there are models of different structures to choose from.
+    """
+    usable = _usable(paths.TRIALS / study)
+    chosen = [folder for folder, trial in usable.items() if dataset in ("", trial["dataset"])]
+    if not chosen:
+        of = f" on {dataset}" if dataset else ""
+        raise OsteoBookError(
+            f"{paths.TRIALS / study}: found no trained model{of}; expected one. "
+            f"Fix: ./run_all.sh --only {study}, or name the folder of a trial."
+        )
+    if len({TASKS[study].structures(usable[folder]) for folder in chosen}) > 1:
+        names = ", ".join(sorted({usable[folder]["dataset"] for folder in chosen}))
+        raise SettingError(f"dataset: found none; expected one of {names}. Fix: name one of them.")
+    return max(chosen, key=lambda folder: (folder.stat().st_mtime, folder.name))
+
+
+def _usable(folder: Path) -> dict[Path, dict]:
+    """Trials with weights that their study's task does not refuse, and what they are."""
+    trials = {
+        path.parent: _config(path.parent)["trial"]
+        for path in sorted(folder.glob(f"[!.]*/{WEIGHTS}"))
+        if not path.parent.name.endswith(".partial")
+    }
+    return {f: trial for f, trial in trials.items() if not TASKS[trial["study"]].refuse(trial)}
 
 
 def _config(folder: Path) -> dict:
@@ -81,10 +130,9 @@ def _config(folder: Path) -> dict:
 
 
 def _with_weights(folder: Path) -> str:
-    """What to do instead: the neighbours that keep theirs."""
-    names = sorted(path.parent.name for path in folder.glob(f"[!.]*/{WEIGHTS}"))
-    listed = ", ".join(names[:3])
-    return f"choose one that does, such as {listed}" if names else "run the study first"
+    """What to do instead: the neighbours whose weights can be used."""
+    listed = ", ".join([path.name for path in _usable(folder)][:3])
+    return f"choose another, such as {listed}" if listed else "run the study first"
 
 
 def changed_code(model: Model) -> list[str]:
@@ -95,20 +143,21 @@ def changed_code(model: Model) -> list[str]:
 
 
 @torch.inference_mode()
-def segment(model: Model, pixels: np.ndarray) -> dict[str, np.ndarray]:
-    """Masks of every structure, bool, each of the shape of ``pixels``.
+def segment(model: Model, pixels: np.ndarray) -> Segmentation:
+    """Masks of every structure, bool, each of the shape of ``pixels``, and the entropy if any.
 
     Computed in float32, as the exported file does, where the network's parameters are.
 
     Args:
         model: of ``load_model``.
-        pixels: float32 H x W in [0, 1], as ``read_image`` gives them.
+        pixels: as the task's files are read: float32 H x W in [0, 1], or a volume D x H x W.
     """
     prepared = model.task.prepare(model.trial, pixels)
     device = next(model.network.parameters()).device
-    found = []
+    read = partial(torch.softmax, dim=1) if model.task.classes else torch.sigmoid
+    outputs = []
     for start in range(0, len(prepared.inputs), BATCH):
         x = torch.from_numpy(prepared.inputs[start : start + BATCH]).to(device)
-        found.append(torch.sigmoid(model.network(x)).cpu().numpy())
-    masks = prepared.restore(np.concatenate(found))
-    return dict(zip(model.task.structures, masks, strict=True))
+        outputs.append(read(model.network(x)).cpu().numpy())
+    found = prepared.restore(np.concatenate(outputs))
+    return Segmentation(dict(zip(model.structures, found.masks, strict=True)), found.entropy)

@@ -10,22 +10,27 @@ import numpy as np
 
 from lib.data.images import DICOM_SUFFIXES, IMAGE_SUFFIXES, read_image
 from lib.data.problems import describe
+from lib.data.volumes import Volume
 from lib.errors import DataError
+from lib.figures.predicted import View
 from lib.files import replacing
 
 VOLUMES = (".nii", ".nii.gz", ".nrrd")
+NATS_16_BIT = 10_000  # of an entropy, which is at most ln 8 = 2.08 nats
 
 
 class Picture(NamedTuple):
     """What is in a file.
 
     Attributes:
-        pixels: float32 H x W in [0, 1].
+        pixels: float32 H x W in [0, 1]; of a volume D x H x W in its own intensities.
         spacing_mm: of a pixel along each axis, as the file states it; None where it does not.
+        volume: where its voxels lie; None for a radiograph.
     """
 
     pixels: np.ndarray
     spacing_mm: tuple[float, ...] | None
+    volume: Volume | None = None
 
 
 class Files(NamedTuple):
@@ -33,17 +38,17 @@ class Files(NamedTuple):
 
     Attributes:
         expected: the kind in words, for errors.
-        accepts: whether a file in a folder is such an image.
+        accepts: whether a file or folder is such an image.
         read: path -> picture; raises DataError.
-        write: path without suffix, mask, picture -> path of the written file.
-        section: an array of the picture's shape -> H x W, to be drawn.
+        write: folder, name, what is found (a ``Segmentation``), picture: write its masks.
+        views: picture, what is found -> what an overlay shows of them.
     """
 
     expected: str
     accepts: Callable[[Path], bool]
     read: Callable[[Path], Picture]
-    write: Callable[[Path, np.ndarray, Picture], Path]
-    section: Callable[[np.ndarray], np.ndarray]
+    write: Callable
+    views: Callable
 
 
 def find(paths: list[Path], files: Files, besides: Path) -> dict[str, Path]:
@@ -60,12 +65,13 @@ def find(paths: list[Path], files: Files, besides: Path) -> dict[str, Path]:
         if not path.exists():
             fix = "correct the path"
             raise DataError(describe(path, "no such file or folder", files.expected, fix))
-        inside = [path]
-        if path.is_dir():
+        inside, folder = [path], path.parent
+        if path.is_dir() and not files.accepts(path):
             listed = (file for file in sorted(path.rglob("*")) if _wanted(file, files))
             inside = [file for file in listed if besides not in file.resolve().parents]
+            folder = path
         for file in inside:
-            name = _name(file, path if path.is_dir() else path.parent)
+            name = _name(file, folder)
             numbered = (f"{name}~{number}" for number in count(2))
             found[name if name not in found else next(n for n in numbered if n not in found)] = file
     if not found:
@@ -75,23 +81,31 @@ def find(paths: list[Path], files: Files, besides: Path) -> dict[str, Path]:
 
 
 def _name(file: Path, folder: Path) -> str:
-    """A number at the end, as in 1.2.840.113, is no suffix."""
+    """A number at the end, as in 1.2.840.113, is no suffix; a folder has none."""
     inside = file.relative_to(folder)
-    stem = inside.name if inside.suffix[1:].isdecimal() else inside.stem
+    whole = file.is_dir() or inside.suffix[1:].isdecimal()
+    stem = inside.name if whole else Path(inside.name.removesuffix(".gz")).stem
     return "-".join([*inside.parent.parts, stem])
 
 
 def _wanted(file: Path, files: Files) -> bool:
-    return file.is_file() and not file.name.startswith(".") and files.accepts(file)
+    return not file.name.startswith(".") and files.accepts(file)
 
 
 def is_radiograph(path: Path) -> bool:
     """By its suffix; archives name DICOM files without one."""
-    if path.suffix.lower() in IMAGE_SUFFIXES:
+    if not path.is_file():
+        return False
+    return path.suffix.lower() in IMAGE_SUFFIXES or is_dicom(path)
+
+
+def is_dicom(path: Path) -> bool:
+    """By its suffix, or by its content where it has none or, as 1.2.840.113, a number."""
+    if path.suffix.lower() in DICOM_SUFFIXES:
         return True
     if (path.suffix and not path.suffix[1:].isdecimal()) or path.name == "DICOMDIR":
         return False
-    with path.open("rb") as file:  # such as 1.2.840.113, whose suffix is a number
+    with path.open("rb") as file:
         return file.read(132)[128:] == b"DICM"
 
 
@@ -103,18 +117,32 @@ def read_radiograph(path: Path) -> Picture:
     return Picture(*read_image(path))
 
 
-def write_mask(path: Path, mask: np.ndarray, picture: Picture) -> Path:  # noqa: ARG001
-    """8-bit PNG of the picture's size, 255 where the structure is."""
-    path = path.with_name(path.name + ".png")
+def write_masks(out: Path, name: str, found, picture: Picture) -> None:  # noqa: ARG001
+    """masks/<structure>/<name>.png: 8 bits, the picture's size, 255 where the structure is.
+
+    Where a model has an entropy, entropy/<name>.png: 16 bits, ``NATS_16_BIT`` a nat.
+    """
+    for structure, mask in found.masks.items():
+        _write_png(out / "masks" / structure / f"{name}.png", np.uint8(mask) * 255)
+    if found.entropy is not None:
+        scaled = np.rint(found.entropy * NATS_16_BIT).astype(np.uint16)
+        _write_png(out / "entropy" / f"{name}.png", scaled)
+
+
+def _write_png(path: Path, pixels: np.ndarray) -> None:
     with replacing(path) as temporary:
-        temporary.write_bytes(cv2.imencode(".png", np.uint8(mask) * 255)[1].tobytes())
-    return path
+        temporary.write_bytes(cv2.imencode(".png", pixels)[1].tobytes())
+
+
+def whole_picture(picture: Picture, found) -> list[View]:
+    """The one view of a radiograph."""
+    return [View("", picture.pixels, found.masks, found.entropy)]
 
 
 RADIOGRAPHS = Files(
     f"a radiograph (PNG, JPEG, TIFF or DICOM: {', '.join(sorted(DICOM_SUFFIXES))} or no suffix)",
     is_radiograph,
     read_radiograph,
-    write_mask,
-    section=np.asarray,
+    write_masks,
+    whole_picture,
 )

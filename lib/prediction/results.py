@@ -3,8 +3,8 @@
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
@@ -15,9 +15,24 @@ from lib.files import explained, write_table
 from lib.prediction import measures
 from lib.prediction.model import Model, changed_code, load_model, segment
 from lib.prediction.radiographs import Picture, find
+from lib.prediction.task import Segmentation
 from lib.training import pick_device
 
 COLUMNS = ("image", "file", *measures.Measure._fields)
+
+
+class Predictions(NamedTuple):
+    """What became of the images.
+
+    Attributes:
+        table: image, file, structure, measure, unit, value, note.
+        problems: a line for each image that could not be used.
+        overlays: path of the overlay of each of the others.
+    """
+
+    table: pd.DataFrame
+    problems: list[str]
+    overlays: list[Path]
 
 
 def default_folder(study: str, what: str) -> Path:
@@ -31,22 +46,19 @@ def predict(
     images: Iterable[str | Path],
     out: str | Path | None = None,
     device: str = "auto",
-) -> tuple[pd.DataFrame, list[str]]:
+) -> Predictions:
     """Segment images with a trained model; write masks, overlays and measurements.
 
-    ``out`` gets masks/<structure>/<image>.png in the image's own frame, overlays/<image>.png and
-    measurements.csv. An image that cannot be used does not stop the others.
+    ``out`` gets masks/<structure>/<image>.png in the image's own frame, of a volume
+    labels/<image>.nii.gz on its own grid, overlays/<image>.png, measurements.csv and, where the
+    model has it, entropy/<image>.png. An image that cannot be used does not stop the others.
 
     Args:
         study: a key of ``TASKS``.
         weights: folder of a trial: config.json and weights.safetensors.
-        images: files, or folders that are searched.
+        images: files, or folders that are searched; a DICOM series is the folder of its slices.
         out: default: figures/<study>/private/predicted.
         device: auto, cpu or cuda.
-
-    Returns:
-        Table (image, file, structure, measure, unit, value, note), and a line for each image that
-        could not be used.
 
     Raises:
         OsteoBookError: if there is no such model or image, or ``out`` cannot be written.
@@ -60,41 +72,32 @@ def predict(
     if changed := changed_code(model):
         print(f"note: code changed since the training: {', '.join(changed)}; the metrics of the "
               "training may no longer hold")  # fmt: skip
-    rows, problems = [], []
+    rows, problems, overlays = [], [], []
     for name, file in tqdm(found.items(), "predict", unit="image", delay=2, file=sys.stdout):
         try:
             picture = model.task.files.read(file)
         except DataError as error:
             problems.append(str(error))
             continue
-        masks = segment(model, picture.pixels)
-        _write(model, name, picture, masks, out)
-        rows += [(name, str(file), *row) for row in measured(model, masks, picture)]
+        segmented = segment(model, picture.pixels)
+        model.task.files.write(out, name, segmented, picture)
+        overlays.append(out / "overlays" / f"{name}.png")
+        views = model.task.files.views(picture, segmented)
+        write_picture(outlines(views, name), overlays[-1])
+        rows += [(name, str(file), *row) for row in measured(model, segmented, picture)]
     table = pd.DataFrame(rows, columns=COLUMNS)
     write_table(table, out / "measurements.csv")
-    return table, problems
+    return Predictions(table, problems, overlays)
 
 
-def measured(
-    model: Model, masks: dict[str, np.ndarray], picture: Picture
-) -> list[measures.Measure]:
+def measured(model: Model, found: Segmentation, picture: Picture) -> list[measures.Measure]:
     """Sizes of all structures, and what else the study measures."""
-    found = measures.sizes(masks, picture.spacing_mm)
-    return found + model.task.measure(masks, picture.spacing_mm)
-
-
-def _write(model: Model, name: str, picture: Picture, masks: dict, out: Path) -> None:
-    files = model.task.files
-    for structure, mask in masks.items():
-        files.write(out / "masks" / structure / name, mask, picture)
-    drawn = {structure: files.section(mask) for structure, mask in masks.items()}
-    figure = outlines(files.section(picture.pixels), drawn, name)
-    write_picture(figure, out / "overlays" / f"{name}.png")
+    return measures.sizes(found.masks, picture.spacing_mm) + model.task.measure(found, picture)
 
 
 def empty_images(table: pd.DataFrame) -> list[str]:
     """Images in which no structure was found at all."""
-    counted = table[table["unit"].isin([unit for _, unit, _ in measures.SIZE.values()])]
+    counted = table[table["unit"].isin([unit for _, unit, *_ in measures.SIZE.values()])]
     counted = counted[counted["measure"].isin([name for name, *_ in measures.SIZE.values()])]
     total = counted.groupby("image", sort=False)["value"].sum()
     return total.index[total == 0].tolist()

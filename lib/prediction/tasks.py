@@ -3,69 +3,31 @@
 What a row prepares must equal what its study trains on; a test compares the two bit by bit.
 """
 
-from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
 
 import cv2
 import numpy as np
-from torch import nn
 
 from lib.data.crop import Window, limb_window
 from lib.data.preprocess import contrast_stretch, finish, imagenet_input, normalise, resize
-from lib.errors import SettingError
 from lib.models.mobilenet import mobilenet_segmenter
 from lib.prediction import measures
 from lib.prediction.frames import central_square, put_back, whole
-from lib.prediction.radiographs import RADIOGRAPHS, Files
+from lib.prediction.hand import HAND
+from lib.prediction.pediatric import PEDIATRIC
+from lib.prediction.radiographs import RADIOGRAPHS
+from lib.prediction.task import Found, Prepared, Task
 from lib.studies import humerus, knee, wrist
 
 THRESHOLD = 0.5  # of the probability, as in every study
-
-
-class Prepared(NamedTuple):
-    """What a network sees of one image, and the way back.
-
-    Attributes:
-        inputs: float32 N x C x S x S; N is 1 for a radiograph, else the number of slices.
-        restore: probabilities float32 N x K x S x S -> masks bool K x the image's shape.
-    """
-
-    inputs: np.ndarray
-    restore: Callable[[np.ndarray], np.ndarray]
-
-
-class Task(NamedTuple):
-    """What is particular to a study.
-
-    Attributes:
-        structures: names of the K channels.
-        network: trial -> network with any weights, N x C x S x S -> logits N x K x S x S.
-        prepare: trial, pixels of an image -> what the network sees.
-        purpose, seen, limits: sentences for the model card: what it is for, how its input is made,
-            what to beware of.
-        measure: masks by structure, spacing -> what is measured besides the sizes.
-        prefix: of the network's own tensors in the file of weights.
-        files: kind of images.
-    """
-
-    structures: tuple[str, ...]
-    network: Callable[[dict], nn.Module]
-    prepare: Callable[[dict, np.ndarray], Prepared]
-    purpose: str
-    seen: str
-    limits: tuple[str, ...]
-    measure: Callable[[dict, measures.Spacing], list[measures.Measure]] = measures.none
-    prefix: str = ""
-    files: Files = RADIOGRAPHS
 
 
 def _radiograph(network_input: np.ndarray, window: Window, shape: tuple[int, int]) -> Prepared:
     return Prepared(network_input[None], partial(_masks, window, shape))
 
 
-def _masks(window: Window, shape: tuple[int, int], probabilities: np.ndarray) -> np.ndarray:
-    return put_back(probabilities[0], window, shape) >= THRESHOLD
+def _masks(window: Window, shape: tuple[int, int], probabilities: np.ndarray) -> Found:
+    return Found(put_back(probabilities[0], window, shape) >= THRESHOLD)
 
 
 def _square(image: np.ndarray, size: int) -> np.ndarray:
@@ -84,21 +46,22 @@ def prepare_humerus(trial: dict, image: np.ndarray) -> Prepared:
 
 
 def prepare_wrist(trial: dict, image: np.ndarray) -> Prepared:
-    """The limb: cropped, stretched, filtered, equalised.
-
-    Raises:
-        SettingError: if the network was trained on tight crops, which need the box to be found.
-    """
-    if trial["dataset"] != "whole":
-        raise SettingError(
-            f"weights: found a training on {trial['dataset']} crops, which are cut around the "
-            "labelled box; expected whole. Fix: choose a folder whose name begins with whole-."
-        )
+    """The limb: cropped, stretched, filtered, equalised."""
     window = limb_window(image)
     limb = _square(normalise(image[window.slices]), trial["image_size"])
     prepared = _to_uint8(contrast_stretch(limb))
     network_input = finish(prepared, trial["equalisation"], trial["otsu_channel"])
     return _radiograph(network_input, window, image.shape)
+
+
+def not_on_whole_images(trial: dict) -> str:
+    """Networks of tight crops need the box that is to be found."""
+    if trial["dataset"] == "whole":
+        return ""
+    return (
+        f"a training on {trial['dataset']} crops, which are cut around the labelled box; "
+        "expected whole"
+    )
 
 
 def prepare_knee(trial: dict, image: np.ndarray) -> Prepared:
@@ -112,7 +75,7 @@ NO_UNCERTAINTY = "It gives no uncertainty of its own: a wrong mask looks like a 
 IMAGENET = "grey values / 255 thrice, minus ImageNet's mean, by its standard deviation"
 TASKS = {
     "humerus": Task(
-        ("humerus",),
+        lambda trial: ("humerus",),  # noqa: ARG005
         lambda trial: mobilenet_segmenter(trial["head"]),
         prepare_humerus,
         "Outlines the humerus on axillary shoulder radiographs.",
@@ -124,10 +87,11 @@ TASKS = {
             "Distances are in pixels of 256 x 256, whatever the image's shape.",
             NO_UNCERTAINTY,
         ),
+        RADIOGRAPHS,
         prefix="network.",
     ),
     "wrist": Task(
-        ("fracture",),
+        lambda trial: ("fracture",),  # noqa: ARG005
         wrist.network,
         prepare_wrist,
         "Marks where fractures are on radiographs of wrist and forearm, as filled boxes.",
@@ -138,9 +102,12 @@ TASKS = {
             "Finding nothing does not mean that there is no fracture: compare the recall below.",
             NO_UNCERTAINTY,
         ),
+        RADIOGRAPHS,
+        refuse=not_on_whole_images,
     ),
+    "pediatric": PEDIATRIC,
     "knee": Task(
-        knee.STRUCTURES,
+        lambda trial: knee.STRUCTURES,  # noqa: ARG005
         lambda trial: knee.build(trial | {"weights": "none"}),
         prepare_knee,
         "Outlines patella, femur, tibia and patellar tendon on lateral knee radiographs in motion, "
@@ -153,6 +120,8 @@ TASKS = {
             "The angle is that of the projection; a detector's spacing is larger than the bone's.",
             NO_UNCERTAINTY,
         ),
-        measure=measures.knee,
+        RADIOGRAPHS,
+        measure=lambda found, picture: measures.knee(found.masks, picture.spacing_mm),
     ),
+    "hand": HAND,
 }

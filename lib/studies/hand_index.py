@@ -1,6 +1,5 @@
 """The radiologist's measure beside the learned score: cortical index of the second metacarpal."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from lib.audits.hand import BEST
 from lib.checkpoints import load_weights
 from lib.cortical_index import cortical_index
 from lib.studies.hand import BONES, LABEL, load, out_of_square, radiograph, split
-from lib.studies.hand_results import draws
+from lib.studies.hand_results import draws, stored_trial
 from lib.studies.hand_scores import classification, interval, subject_scores
 from lib.studies.hand_segmentation import build, predict
 
@@ -33,7 +32,7 @@ def cortical_indices(folder: Path, data_root: str) -> pd.DataFrame:
         seed, split, case, subject, label, cortical_index (NaN where the bone was not found or its
         shaft cannot be measured).
     """
-    trial = json.loads((folder / "config.json").read_text())["trial"]
+    trial = stored_trial(folder)
     data = load(trial, data_root)
     network = load_weights(folder / "weights.safetensors", build(trial))
     labelled = np.flatnonzero(data.cases[LABEL].notna())
@@ -114,7 +113,8 @@ def _scores(indices: pd.DataFrame, tested: pd.DataFrame, training: pd.DataFrame)
     found = []
     for seed, test in tables[1].groupby("seed"):
         train = tables[0][tables[0]["seed"] == seed]
-        typical = {READERS[0]: train[READERS[0]].mean()}
+        mean = train[READERS[0]].mean()
+        typical = {READERS[0]: 0.0 if np.isnan(mean) else mean}  # NaN: no bone was found at all
         train, test = train.fillna(typical), test.fillna(typical)
         both = make_pipeline(StandardScaler(), LogisticRegression())
         both.fit(train[FITTED].to_numpy(), train["label"].to_numpy(int))

@@ -242,7 +242,7 @@ def _supervised(trial: dict, data: Learning, folder: Path):
         monitor="val_f1", maximise=True, keep_best=True,
     )  # fmt: skip
     arrays = training.images, data.label[training.rows].astype(np.int64)
-    side, table = trial["view_sizes"][0], data.table[held]
+    side, table = trial["whole_side"], data.table[held]
 
     def loss(model, batch, epoch):  # noqa: ARG001
         with torch.autocast(batch[0].device.type, enabled=False):
@@ -267,4 +267,4 @@ def _supervised(trial: dict, data: Learning, folder: Path):
 
 
 def _codes(trial: dict, network: nn.Module, images: np.ndarray) -> np.ndarray:
-    return encode(network, images, trial["view_sizes"][0], trial["device"])
+    return encode(network, images, trial["whole_side"], trial["device"])

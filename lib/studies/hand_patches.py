@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from lib.data.bone_patches import Patches, read_patches
+from lib.errors import SettingError
 from lib.studies.hand import BONES, LABEL, load_cases, split
 
 UNSEGMENTED = "unsegmented"
@@ -56,6 +57,11 @@ def load(trial: dict, data_root: str, trials: Path) -> Learning:
     tried = read_patches(source / "whole_images.npz") if whole else learnt
     label = cases[LABEL].to_numpy(float)
     trained = learnt.select(np.isin(learnt.rows, parts["train"]))
+    if not len(trained.images):
+        raise SettingError(
+            f"patches: found none of the {len(parts['train'])} training cases; expected a bone in "
+            "some. Fix: more segmentation_epochs; check masks and images."
+        )
     tested = tried.select(np.isin(part[tried.rows], HELD))
     bones = pd.read_csv(source / "bones.csv").set_index(["row", "bone"])["entropy"]
 

@@ -25,6 +25,11 @@ CERTAIN = 0.75  # [A] share of the validation patches' entropies that are kept
 NEIGHBOURS = 10  # [A]
 
 
+def stored_trial(folder: Path) -> dict:
+    """The trial whose results a folder holds."""
+    return json.loads((folder / "config.json").read_text())["trial"]
+
+
 def predictions_of(folders: Iterable[Path], file: str = "predictions.csv") -> pd.DataFrame:
     """Predictions of all learning trials that have the file: dataset, method, seed and its rows."""
     frames = []
@@ -32,7 +37,7 @@ def predictions_of(folders: Iterable[Path], file: str = "predictions.csv") -> pd
         if not (folder / file).exists():
             continue
         frame = pd.read_csv(folder / file, dtype={"case": str, "subject": str})
-        trial = json.loads((folder / "config.json").read_text())["trial"]
+        trial = stored_trial(folder)
         for place, key in enumerate(KEYS):
             frame.insert(place, key, trial[key])
         frames.append(frame)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
 from lib.checkpoints import save_weights
 from lib.data.batches import Batches
@@ -35,6 +35,7 @@ from lib.studies.hand_segmentation_scores import (
     summarised,
     with_background,
 )
+from lib.studies.pediatric_starts import start_at_shares
 from lib.training import Fit, fit, mixed_precision, report_to, seed_everything
 from lib.uncertainty import bone_entropy
 
@@ -48,15 +49,26 @@ LEVELS = 4  # poolings of the U-Net
 
 
 class RowCap:
-    """Gamma of the present epoch: a function of the history, so an interruption changes nothing."""
+    """Gamma of the present epoch: a function of the history, so an interruption changes nothing.
 
-    def __init__(self, patience: int, samples: int):
-        self.patience, self.first = patience, max(FIRST_ROW_CAP, 1 / samples)
+    Args:
+        patience: epochs without progress after which it rises from 1/2 to 1. None, for a short
+            training: it is 1/N, so that all samples learn at once, and 1 in the last third [A].
+        samples: N.
+        epochs: of the training.
+    """
+
+    def __init__(self, patience: int | None, samples: int, epochs: int = 0):
+        self.patience, self.epochs = patience, epochs
+        self.first = 1 / samples if patience is None else max(FIRST_ROW_CAP, 1 / samples)
         self.value = self.first
 
     def follow(self, history: pd.DataFrame) -> bool:
         """Asked before each epoch whether to stop: never, but the cap is brought up to date."""
-        self.value = annealed_row_cap(history["train_loss"], self.first, self.patience)
+        if self.patience is None:
+            self.value = 1.0 if 3 * len(history) >= 2 * self.epochs else self.first
+        else:
+            self.value = annealed_row_cap(history["train_loss"], self.first, self.patience)
         return False
 
 
@@ -66,6 +78,8 @@ def train(trial: dict, data_root: str, folder: Path) -> None:
     parts = split(trial, data.cases)
     seed_everything(trial["seed"])
     network = build(trial)
+    if trial["patience"] is None:
+        start_at_shares(network.classifier, data.masks[parts["train"]])
     history = learn(trial, network, data, parts, folder)
     write_table(history, folder / "history.csv")
     held = np.concatenate([parts["val"], parts["test"]])
@@ -92,22 +106,33 @@ def build(trial: dict) -> nn.Module:
 def learn(
     trial: dict, network: nn.Module, data: Data, parts: dict, folder: Path | None = None
 ) -> pd.DataFrame:
-    """Train in place. [A] GED also rules the learning rate, as one value is monitored."""
+    """Train in place.
+
+    [A] GED also rules the learning rate, as one value is monitored. Without a patience the rate
+    falls linearly to zero: a short training ends before a plateau has shown itself often enough.
+    """
     adam = torch.optim.Adam(network.parameters(), trial["learning_rate"], weight_decay=WEIGHT_DECAY)
-    cap = RowCap(trial["patience"], 1 if trial["method"] == "unet" else MODULES * trial["samples"])
+    samples = 1 if trial["method"] == "unet" else MODULES * trial["samples"]
+    cap = RowCap(trial["patience"], samples, trial["epochs"])
+    examples = batches(trial, data, parts["train"])
+    steps = max(1, trial["epochs"] * len(examples))  # without a batch it is ``fit`` that complains
+    short = trial["patience"] is None
     settings = Fit(
         adam,
         trial["epochs"],
         trial["seed"],
         trial["device"],
-        scheduler=ReduceLROnPlateau(adam, patience=trial["patience"], **PLATEAU),
+        scheduler=LambdaLR(adam, lambda step: max(1 - step / steps, 0))
+        if short
+        else ReduceLROnPlateau(adam, patience=trial["patience"], **PLATEAU),
+        step_scheduler_each_batch=short,
         monitor="val_ged",
         keep_best=True,
         stop=cap.follow,
     )
     return fit(
         network,
-        batches(trial, data, parts["train"]),
+        examples,
         partial(loss_terms, cap, torch.from_numpy(data.beta)),
         settings,
         partial(validate, trial, data, parts["val"]),

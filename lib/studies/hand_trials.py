@@ -16,7 +16,7 @@ from lib.trials import describe, run_trials, trial_folder
 
 # Of one quick training: measured on the CPU, guessed on the GPU
 QUICK_MINUTES = {
-    "segmentation": {"cpu": 2.5, "cuda": 0.2},
+    "segmentation": {"cpu": 4.5, "cuda": 0.5},
     "learning": {"cpu": 1.2, "cuda": 0.1},
 }
 PHANTOM_SEED = 0  # the same phantoms for every seed of the study
@@ -33,7 +33,7 @@ SEGMENTATION = {  # key of a trial -> key of the profile
     "patch_side": "patch_side",
 }
 LEARNING = ("encoder", "view_sizes", "batch_size", "epochs", "steps", "learning_rate")
-LEARNING += ("probe_epochs", "patch_side")
+LEARNING += ("probe_epochs", "patch_side", "whole_side")
 
 
 def find_data(data_root: str, profile: str) -> str:
@@ -171,7 +171,7 @@ def estimate(trial: dict) -> tuple[float, float]:
     """Minutes on one core (or one GPU) and megabytes on disk before anything was measured."""
     minutes = QUICK_MINUTES[trial["kind"]][trial["device"]]
     if trial["kind"] == "segmentation":
-        work = trial["epochs"] / 26 * (trial["image_size"] / 128) ** 2
+        work = trial["epochs"] / 64 * (trial["image_size"] / 128) ** 2
         return minutes * work, 20.0 * (trial["patch_side"] / 96) ** 2
     work = trial["epochs"] * trial["steps"] / 80 * trial["batch_size"] / 64
     return minutes * work * (trial["view_sizes"][0] / 48) ** 2, 2.0

@@ -7,7 +7,15 @@ import numpy as np
 import pandas as pd
 
 from lib.audits.humerus import PAIRS
-from lib.claims import Verdict, claims_table, verdict_from_interval, verdict_of_all
+from lib.claims import (
+    Estimate,
+    Verdict,
+    claims_table,
+    deciding,
+    estimate_of,
+    verdict_from_interval,
+    verdict_of_all,
+)
 from lib.statistics import holm, paired_test
 from lib.studies import humerus
 from lib.studies.humerus_learner import PRINTED
@@ -35,12 +43,15 @@ def humerus_claims(metrics: pd.DataFrame, seed: int) -> pd.DataFrame:
 def patient_values(metrics: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Dice and distance of every patient (rows, mean over its images) under every method."""
     scheme = metrics[metrics["dataset"] == humerus.SCHEMES[0]]
-    return {
+    values = {
         metric: scheme[scheme["metric"] == metric].pivot_table(
             index="subject", columns="method", values="value"
         )
         for metric in SIGN
     }
+    for metric, table in values.items():
+        table.attrs["metric"] = metric
+    return values
 
 
 def compare(values: dict, better: str, worse: str) -> pd.DataFrame:
@@ -49,7 +60,8 @@ def compare(values: dict, better: str, worse: str) -> pd.DataFrame:
     for metric, sign in SIGN.items():
         test = paired_test(values[metric][better], values[metric][worse])
         verdict = verdict_from_interval(test["low"], test["high"], sign)
-        rows.append({"metric": metric, "verdict": verdict} | test)
+        names = {"measure": f"{metric}, {better} minus {worse}", "verdict": verdict}
+        rows.append({"metric": metric} | names | test)
     table = pd.DataFrame(rows).set_index("metric")
     table["p"] = holm(table["p"])
     table.loc[table["p"] >= ALPHA, "verdict"] = "inconclusive"
@@ -60,35 +72,49 @@ def improves(loss: str, values: dict, seed: int) -> Verdict:  # noqa: ARG001
     """H1-H3: better in Dice and in distance, each significantly; worse in one contradicts."""
     table = compare(values, PAIRS[loss], loss)
     evidence = f"{PAIRS[loss]} minus {loss}: {_written(table)}"
-    n = int(table["n"].min())
-    return Verdict(verdict_of_all(table["verdict"]), evidence, n, float(table["p"].max()))
+    return _decided(table, evidence)
+
+
+def _decided(parts: pd.DataFrame, evidence: str, verdict: str = "") -> Verdict:
+    """From rows of ``compare``, all of which must hold; p is that of the row that decides."""
+    row = deciding(parts)
+    verdict, n = verdict or verdict_of_all(parts["verdict"]), int(parts["n"].min())
+    return Verdict(verdict, evidence, n, float(row["p"]), estimate_of(row, row["measure"]))
 
 
 def always_steadier(values: dict, seed: int) -> Verdict:
     """H4: with the boundary loss the SD falls for every loss and both metrics."""
-    verdicts, parts = [], []
+    rows, parts = [], []
     for alone, paired in PAIRS.items():
         for metric in SIGN:
-            low, high = _sd_difference(values[metric], paired, alone, seed)
-            verdicts.append(verdict_from_interval(low, high, -1))
+            rows.append(_sd_difference(values[metric], paired, alone, seed))
+            low, high = rows[-1].low, rows[-1].high
             parts.append(f"{alone} {metric} [{low:+.3f}, {high:+.3f}]")
     evidence = "change of the SD over patients, 95 % intervals: " + "; ".join(parts)
-    return Verdict(verdict_of_all(verdicts), evidence, len(values["dice"]))
+    return _of_spreads(rows, -1, evidence, len(values["dice"]))
+
+
+def _of_spreads(rows: list[Estimate], sign: int, evidence: str, n: int) -> Verdict:
+    """All differences of SDs have the sign; the estimate is the first with the verdict."""
+    verdicts = [verdict_from_interval(row.low, row.high, sign) for row in rows]
+    verdict = verdict_of_all(verdicts)
+    return Verdict(verdict, evidence, n, estimate=rows[verdicts.index(verdict)])
 
 
 def boundary_beats_every_single_loss(values: dict, seed: int) -> Verdict:  # noqa: ARG001
     """H5: each of the four losses with a boundary term beats each of the three without one."""
-    verdicts, worst = [], []
+    tables, worst = [], []
     for better in (m for m in PRINTED[:7] if m.endswith("boundary")):
         for worse in SINGLE:
             table = compare(values, better, worse)
-            verdicts += list(table["verdict"])
+            tables.append(table.reset_index())
             against = table.index[table["verdict"] == "contradicted"]
             worst += [f"{better} worse than {worse} in {metric}" for metric in against]
-    supported = verdicts.count("reproduced")
-    evidence = f"{supported} of {len(verdicts)} comparisons significantly better"
+    table = pd.concat(tables, ignore_index=True)
+    supported = (table["verdict"] == "reproduced").sum()
+    evidence = f"{supported} of {len(table)} comparisons significantly better"
     evidence += f"; {'; '.join(worst)}" if worst else "; none significantly worse"
-    return Verdict(verdict_of_all(verdicts), evidence, len(values["dice"]))
+    return _decided(table, evidence)
 
 
 def lies_between(values: dict, seed: int) -> Verdict:  # noqa: ARG001
@@ -96,8 +122,7 @@ def lies_between(values: dict, seed: int) -> Verdict:  # noqa: ARG001
     above = compare(values, "bce_dice_boundary", "bce")
     below = compare(values, "dice", "bce_dice_boundary")
     evidence = f"minus BCE: {_written(above)}; Dice minus it: {_written(below)}"
-    verdict = verdict_of_all([*above["verdict"], *below["verdict"]])
-    return Verdict(verdict, evidence, len(values["dice"]))
+    return _decided(pd.concat([above, below]).reset_index(), evidence)
 
 
 def fine_tuning_helps(values: dict, seed: int) -> Verdict:  # noqa: ARG001
@@ -105,32 +130,27 @@ def fine_tuning_helps(values: dict, seed: int) -> Verdict:  # noqa: ARG001
 
     A Dice that changes by more than 0.005 for certain contradicts "unchanged".
     """
-    verdicts, parts = [], []
-    for reference in ("dice_boundary", "dice_boundary_control"):
-        table = compare(values, "dice_boundary_ft", reference)
-        verdicts.append(table.loc["hd", "verdict"])
-        parts.append(f"minus {reference}: {_written(table)}")
-    low, high = _dice_bounds(compare(values, "dice_boundary_ft", "dice_boundary"))
-    if low > TOLERANCE or high < -TOLERANCE:
-        verdicts.append("contradicted")
-    return Verdict(verdict_of_all(verdicts), "; ".join(parts), len(values["dice"]))
-
-
-def _dice_bounds(table: pd.DataFrame) -> tuple[float, float]:
-    """Interval of the difference in Dice."""
-    return float(table.loc["dice", "low"]), float(table.loc["dice", "high"])
+    references = ("dice_boundary", "dice_boundary_control")
+    tables = [compare(values, "dice_boundary_ft", reference) for reference in references]
+    rows = pd.DataFrame([table.loc["hd"] for table in tables]).reset_index(drop=True)
+    unchanged = tables[0].loc["dice"]
+    if unchanged["low"] > TOLERANCE or unchanged["high"] < -TOLERANCE:
+        rows = pd.DataFrame([unchanged.to_dict() | {"verdict": "contradicted"}])
+    evidence = "; ".join(
+        f"minus {name}: {_written(table)}" for name, table in zip(references, tables, strict=True)
+    )
+    return _decided(rows, evidence)
 
 
 def varies_most(values: dict, seed: int) -> Verdict:
     """H8: of the single losses, focal has the largest SD in both metrics."""
-    verdicts, parts = [], []
+    rows, parts = [], []
     for metric in SIGN:
         for other in ("bce", "dice"):
-            low, high = _sd_difference(values[metric], "focal", other, seed)
-            verdicts.append(verdict_from_interval(low, high, +1))
-            parts.append(f"{metric} over {other} [{low:+.3f}, {high:+.3f}]")
+            rows.append(_sd_difference(values[metric], "focal", other, seed))
+            parts.append(f"{metric} over {other} [{rows[-1].low:+.3f}, {rows[-1].high:+.3f}]")
     evidence = "SD over patients, focal minus other, 95 % intervals: " + "; ".join(parts)
-    return Verdict(verdict_of_all(verdicts), evidence, len(values["dice"]))
+    return _of_spreads(rows, +1, evidence, len(values["dice"]))
 
 
 def reaches(values: dict, seed: int) -> Verdict:
@@ -140,15 +160,18 @@ def reaches(values: dict, seed: int) -> Verdict:
     low, high = np.quantile(dice.to_numpy()[weights].mean(axis=1), (0.025, 0.975))
     verdict = verdict_from_interval(low - REACHED, high - REACHED, +1)
     evidence = f"mean Dice {dice.mean():.3f} [{low:.3f}, {high:.3f}]"
-    return Verdict(verdict, evidence, len(dice))
+    found = Estimate("dice, dice_boundary", dice.mean(), dice.std(), float(low), float(high))
+    return Verdict(verdict, evidence, len(dice), estimate=found)
 
 
-def _sd_difference(table: pd.DataFrame, first: str, second: str, seed: int) -> tuple[float, float]:
+def _sd_difference(table: pd.DataFrame, first: str, second: str, seed: int) -> Estimate:
     """95 % bootstrap interval over patients of SD(first) - SD(second)."""
     draws = np.random.default_rng(seed).integers(len(table), size=(RESAMPLES, len(table)))
     a, b = (table[name].to_numpy()[draws].std(axis=1, ddof=1) for name in (first, second))
     low, high = np.quantile(a - b, (0.025, 0.975))
-    return float(low), float(high)
+    measure = f"SD of {table.attrs['metric']} over patients, {first} minus {second}"
+    difference = table[first].std() - table[second].std()
+    return Estimate(measure, float(difference), low=float(low), high=float(high))
 
 
 def _written(table: pd.DataFrame) -> str:

@@ -3,8 +3,16 @@
 import numpy as np
 import pandas as pd
 
-from lib.claims import Verdict, claims_table, verdict_from_interval, verdict_of_all
-from lib.statistics import bootstrap_interval, holm, mean, paired_test
+from lib.claims import (
+    Estimate,
+    Verdict,
+    claims_table,
+    deciding,
+    estimate_of,
+    verdict_from_interval,
+    verdict_of_all,
+)
+from lib.statistics import holm, paired_test, summary
 from lib.studies.knee import SCORES, SPLITS, STRUCTURES
 from lib.studies.knee_losses import LOSSES
 from lib.studies.knee_results import METRICS, models, rank_stability, scores, with_parts
@@ -61,7 +69,9 @@ def compared(values: pd.DataFrame, pairs: list[tuple], measures: tuple) -> pd.Da
             table = values.loc[metric, "tendon"]
             test = paired_test(table[better], table[worse])
             verdict = verdict_from_interval(test["low"], test["high"], SIGN[metric])
-            rows.append({"network": better[0], "metric": metric, "verdict": verdict} | test)
+            measure = f"tendon {metric}, {'/'.join(better)} minus {'/'.join(worse)}"
+            row = {"network": better[0], "metric": metric, "measure": measure}
+            rows.append(row | {"verdict": verdict} | test)
     frame = pd.DataFrame(rows)
     frame["p"] = holm(frame["p"])
     frame.loc[frame["p"] >= ALPHA, "verdict"] = "inconclusive"
@@ -74,10 +84,14 @@ def weighted_is_better(values: pd.DataFrame, measures: tuple) -> Verdict:
     table = compared(values, [((name, "ce2"), (name, "ce1")) for name in networks], measures)
     improved = (np.sign(table["mean_difference"]) == table["metric"].map(SIGN)).sum()
     evidence = f"better in {improved} of {len(table)} cells; " + _written(table)
-    verdict = verdict_of_all(table["verdict"])
-    # all cells must hold to confirm, one suffices to contradict
-    p = table["p"].max() if verdict == "reproduced" else table["p"].min()
-    return Verdict(verdict, evidence, int(table["n"].min()), p)
+    return _decided(table, evidence)
+
+
+def _decided(table: pd.DataFrame, evidence: str) -> Verdict:
+    """All rows of ``compared`` must hold; estimate and p are those of the one that decides."""
+    row, n = deciding(table), int(table["n"].min())
+    found = estimate_of(row, row["measure"])
+    return Verdict(verdict_of_all(table["verdict"]), evidence, n, float(row["p"]), found)
 
 
 def is_best(stability: pd.DataFrame, model: str, values: pd.DataFrame) -> Verdict:
@@ -90,38 +104,46 @@ def is_best(stability: pd.DataFrame, model: str, values: pd.DataFrame) -> Verdic
     verdict = "contradicted" if row["low"] > 1 else "inconclusive"
     if row["rank"] == 1 and row["high"] == 1:
         verdict = "reproduced"
-    return Verdict(verdict, evidence, _subjects(values))
+    found = Estimate(
+        f"rank of {model}", float(row["rank"]), low=float(row["low"]), high=float(row["high"])
+    )
+    return Verdict(verdict, evidence, _subjects(values), estimate=found)
 
 
 def mixed_losses_improve(values: pd.DataFrame, seed: int) -> Verdict:
     """K7: each family has a higher Mean_metric 1 than CE2, over networks, ratios and structures."""
-    one, verdicts, parts = metric1(values), [], []
+    one, verdicts, parts, found = metric1(values), [], [], []
     for family, losses in FAMILIES.items():
         change = [
             one.xs(loss, axis=1, level="loss") - one.xs("ce2", axis=1, level="loss")
             for loss in losses
         ]
         by_structure = sum(part.mean(axis=1) for part in change) / len(change)
-        low, high = _interval(by_structure.groupby("subject").mean(), seed)
+        found.append(_estimate(f"Mean_metric 1, {family} minus CE2", by_structure, seed))
+        low, high = found[-1].low, found[-1].high
         verdicts.append(verdict_from_interval(low, high, +1))
         cells = pd.concat([part.groupby("structure").mean() for part in change], axis=1) > 0
         better = ", ".join(
             f"{name} {cells.loc[name].sum()}/{cells.shape[1]}" for name in STRUCTURES
         )
         parts.append(f"{family} [{low:+.3f}, {high:+.3f}], better cells: {better}")
-    return Verdict(verdict_of_all(verdicts), "; ".join(parts), _subjects(values))
+    verdict = verdict_of_all(verdicts)
+    chosen = found[verdicts.index(verdict)]
+    return Verdict(verdict, "; ".join(parts), _subjects(values), estimate=chosen)
 
 
 def more_boundary_is_better(values: pd.DataFrame, seed: int) -> Verdict:
     """K8: Mean_metric 1 of CE2 + boundary rises from a share of 0.10 to one of 0.90."""
     one = metric1(values)
     most, least = (one.xs(f"ce2_bd_{r}", axis=1, level="loss") for r in ("10_90", "90_10"))
-    low, high = _interval((most - least).mean(axis=1).groupby("subject").mean(), seed)
+    name = "Mean_metric 1, CE2 + boundary 0.90 minus 0.10"
+    found = _estimate(name, (most - least).mean(axis=1), seed)
     evidence = (
         f"Mean_metric 1 {least.mean().mean():.3f} at 0.10, {most.mean().mean():.3f} at 0.90, "
     )
-    evidence += f"difference [{low:+.3f}, {high:+.3f}]"
-    return Verdict(verdict_from_interval(low, high, +1), evidence, _subjects(values))
+    evidence += f"difference [{found.low:+.3f}, {found.high:+.3f}]"
+    verdict = verdict_from_interval(found.low, found.high, +1)
+    return Verdict(verdict, evidence, _subjects(values), estimate=found)
 
 
 def optimum_protects_the_tendon(values: pd.DataFrame, ranking: pd.DataFrame) -> Verdict:
@@ -129,9 +151,7 @@ def optimum_protects_the_tendon(values: pd.DataFrame, ranking: pd.DataFrame) -> 
     network, loss = ranking.iloc[0][["network", "loss"]]
     table = compared(values, [((network, loss), (network, "ce1"))], ("iou", "dice", "hd95"))
     evidence = f"{network}/{loss} minus {network}/ce1: " + _written(table)
-    return Verdict(
-        verdict_of_all(table["verdict"]), evidence, int(table["n"].min()), table["p"].max()
-    )
+    return _decided(table, evidence)
 
 
 def metric1(values: pd.DataFrame) -> pd.DataFrame:
@@ -139,8 +159,10 @@ def metric1(values: pd.DataFrame) -> pd.DataFrame:
     return values.loc[list(SCORES)].groupby(["structure", "subject"]).mean()
 
 
-def _interval(by_subject: pd.Series, seed: int) -> tuple[float, float]:
-    return bootstrap_interval(mean, by_subject.to_numpy(), seed=seed)
+def _estimate(measure: str, by_structure: pd.Series, seed: int) -> Estimate:
+    """Mean over subjects (of the mean over structures), its SD and interval."""
+    found = summary(by_structure.groupby("subject").mean().to_numpy(), seed)
+    return Estimate(measure, *(found[name] for name in ("mean", "sd", "low", "high")))
 
 
 def _subjects(values: pd.DataFrame) -> int:

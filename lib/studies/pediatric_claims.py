@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from lib.audits.pediatric_tables import METRICS
-from lib.claims import Verdict, claims_table, verdict_of_all
+from lib.claims import Estimate, Verdict, claims_table, deciding, verdict_of_all
 from lib.statistics import SMALLEST_N
 from lib.studies.pediatric import JOINTS, PROPOSED
 from lib.studies.pediatric_comparisons import (
@@ -18,6 +18,7 @@ from lib.studies.pediatric_comparisons import (
     best_rival_cells,
     compared,
     decided,
+    gain_of,
     regularisation_cells,
     strategy_cells,
     tested,
@@ -34,6 +35,7 @@ from lib.studies.pediatric_slices import (
 )
 
 SPAR = "res_unet/multi/spar"
+NAN = float("nan")
 MARGIN = 10.0  # [A] points of score; the paper's SD over examinations is 8 to 24
 SEPARATE = {"purity": 0.95, "silhouette": 0.25}  # [A] both: bones are told apart
 MIXED = {"purity": 0.75, "silhouette": 0.10}  # [A] one of them below: they are not
@@ -80,15 +82,17 @@ def pediatric_claims(
 def proposed_is_first(table: pd.DataFrame, seed: int) -> Verdict:
     """P1: first of the 18 on both joints, and stays it when examinations are resampled."""
     ranks = resampled_ranks(table, seed).set_index(["dataset", "method"])
-    verdicts, parts, counts = [], [], []
+    verdicts, parts, counts, found = [], [], [], []
     for joint in JOINTS:
         if (joint, PROPOSED) not in ranks.index:
             verdicts.append("inconclusive")
             parts.append(f"{joint}: not run")
             counts.append(0)
+            found.append(Estimate())
             continue
         row, others = ranks.loc[(joint, PROPOSED)], ranks.loc[joint]
         verdicts.append(_of_rank(row))
+        found.append(Estimate(f"rank, {joint}", *map(float, (row["rank"], NAN, *_range(row)))))
         counts.append(int(row["n"]))
         text = f"{joint}: rank {row['rank']:.0f} of {len(others)}"
         if row["n"] >= SMALLEST_N:
@@ -96,7 +100,13 @@ def proposed_is_first(table: pd.DataFrame, seed: int) -> Verdict:
         leader = others["rank"].idxmin()
         parts.append(text + ("" if leader == PROPOSED else f", {leader} leads"))
     evidence = "; ".join(parts) + too_few(min(counts))
-    return Verdict(verdict_of_all(verdicts), evidence, min(counts))
+    verdict = verdict_of_all(verdicts)
+    return Verdict(verdict, evidence, min(counts), estimate=found[verdicts.index(verdict)])
+
+
+def _range(row: pd.Series) -> tuple[float, float]:
+    """Interval of a rank; one examination cannot be resampled."""
+    return (row["low"], row["high"]) if row["n"] >= SMALLEST_N else (NAN, NAN)
 
 
 def _of_rank(row: pd.Series) -> str:
@@ -144,13 +154,16 @@ def combined_is_better_on_slices(slices: pd.DataFrame, seed: int) -> Verdict:
         gains = pairs[COMBINED] - pairs[f"att_unet/multi/{other}"]
         if gains.empty:
             return Verdict("inconclusive", f"{COMBINED} or {other} was not run", 0)
-        rows.append(tested(gains.groupby(level=EXAMINATION).mean(), seed))
+        by_examination = gains.groupby(level=EXAMINATION).mean()
+        rows.append({"other": other} | tested(by_examination, seed))
         text = f"minus {other} {gains.mean():+.2f} % on {len(gains)} slices"
         parts.append(f"{text} (p = {slice_p(gains):.2g} if they were independent)")
     found = decided(pd.DataFrame(rows))
     n = int(found["n"].min())
     p = None if found["p"].isna().any() else float(found["p"].max())
-    return Verdict(verdict_of_all(found["verdict"]), "; ".join(parts) + too_few(n), n, p)
+    row, evidence = deciding(found), "; ".join(parts) + too_few(n)
+    gain = gain_of(row, f"gain in 2-D Dice (%), ankle, comb over {row['other']}")
+    return Verdict(verdict_of_all(found["verdict"]), evidence, n, p, gain)
 
 
 def independent_of_pathology(
@@ -172,7 +185,12 @@ def independent_of_pathology(
     known = found["p_pathology"].dropna()
     p = float(known.min()) if len(known) else None
     evidence = "; ".join(_of_groups(row) for row in found.to_dict("records"))
-    return Verdict(verdict_of_all(verdicts), evidence, int(found["n"].min()), p)
+    row = found.iloc[int(np.nanargmin(found["p_pathology"])) if len(known) else 0]
+    numbers = {name: float(row[name]) for name in ("low", "high")}
+    measure = f"score, {row['dataset']}, pathological minus healthy"
+    test = "Mann-Whitney" if len(known) else ""
+    gap = Estimate(measure, float(row["difference"]), **numbers, test=test)
+    return Verdict(verdict_of_all(verdicts), evidence, int(found["n"].min()), p, gap)
 
 
 def _of_groups(row: dict) -> str:
@@ -211,7 +229,11 @@ def multi_separates_bones(codes: pd.DataFrame) -> Verdict:
     evidence += "; in the multi-class one each bone has an input channel of its own"
     evidence += "" if whole else "; not every auto-encoder was run"
     verdict = verdict_of_all([*verdicts, *([] if whole else ["inconclusive"])])
-    return Verdict(verdict, evidence, int(codes["examinations"].min()))
+    place = [*verdicts, verdict].index(verdict) % len(codes)
+    row = codes.iloc[place]
+    name = f"purity of codes, {row['dataset']} {row['autoencoder']} {row['part']}"
+    found = Estimate(name, float(purity.iloc[place]))
+    return Verdict(verdict, evidence, int(codes["examinations"].min()), estimate=found)
 
 
 def beats_spar(table: pd.DataFrame, seed: int) -> Verdict:
@@ -233,4 +255,6 @@ def beats_spar(table: pd.DataFrame, seed: int) -> Verdict:
     worse = "contradicted" in set(found["verdict"])
     p = None if found["p"].isna().all() else float(found["p"].max())
     verdict = "contradicted" if worse else "inconclusive"
-    return Verdict(verdict, evidence, int(found["n"].min()), p)
+    row = deciding(found)
+    gain = gain_of(row, f"gain in Dice (%), {row['dataset']}, {PROPOSED} over {SPAR}")
+    return Verdict(verdict, evidence, int(found["n"].min()), p, gain)

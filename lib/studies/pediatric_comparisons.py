@@ -5,7 +5,7 @@ import pandas as pd
 
 from lib.audits.pediatric_ranks import PAIRS
 from lib.audits.pediatric_tables import METRICS, SMALLER_IS_BETTER
-from lib.claims import Verdict, verdict_from_interval, verdict_of_all
+from lib.claims import Estimate, Verdict, deciding, verdict_from_interval, verdict_of_all
 from lib.statistics import SMALLEST_N, holm, paired_test
 from lib.studies.pediatric import JOINTS
 from lib.studies.pediatric_slices import EXAMINATION
@@ -68,7 +68,7 @@ def _best(means: pd.DataFrame, joint: str, metric: str) -> str:
 
 
 def compared(table: pd.DataFrame, cells: list[tuple], seed: int) -> pd.DataFrame:
-    """One row a cell: dataset, metric, better, worse, n, gain, low, high, p (Holm), verdict.
+    """One row a cell: dataset, metric, better, worse, and ``decided`` columns of ``tested``.
 
     ``gain`` is positive where the method said to be better is (mean over paired examinations).
     A method that was not run leaves n = 0, NaN and "inconclusive".
@@ -97,14 +97,14 @@ def adjusted(frame: pd.DataFrame, column: str) -> pd.DataFrame:
 
 
 def tested(gains: pd.Series, seed: int) -> dict:
-    """Whether paired gains (one an examination) are above 0: n, verdict, gain, low, high, p."""
+    """Are paired gains (one an examination) above 0? n, verdict, gain, sd, low, high, p, test."""
     if not len(gains):
-        none = dict.fromkeys(("gain", "low", "high", "p"), np.nan)
+        none = dict.fromkeys(("gain", "sd", "low", "high", "p"), np.nan) | {"test": ""}
         return {"n": 0, "verdict": "inconclusive"} | none
     test = paired_test(gains, np.zeros(len(gains)), seed)
     verdict = verdict_from_interval(test["low"], test["high"], +1)
     found = {"n": test["n"], "verdict": verdict, "gain": test["mean_difference"]}
-    return found | {name: test[name] for name in ("low", "high", "p")}
+    return found | {name: test[name] for name in ("sd", "low", "high", "p", "test")}
 
 
 def all_better(table: pd.DataFrame, cells: list[tuple], seed: int) -> Verdict:
@@ -117,8 +117,15 @@ def all_better(table: pd.DataFrame, cells: list[tuple], seed: int) -> Verdict:
     evidence = f"better in {(run['gain'] > 0).sum()} of {len(found)} comparisons, significantly in "
     evidence += f"{counts.get('reproduced', 0)}, significantly worse in "
     evidence += f"{counts.get('contradicted', 0)}; {_by_joint(run)}{_limits(found)}"
-    n, p = int(found["n"].min()), float(run["p"].max())
-    return Verdict(verdict_of_all(found["verdict"]), evidence, n, p)
+    n, row = int(found["n"].min()), deciding(run)
+    measure = f"gain in {row['metric']}, {row['dataset']}, {row['better']} over {row['worse']}"
+    verdict = verdict_of_all(found["verdict"])
+    return Verdict(verdict, evidence, n, float(row["p"]), gain_of(row, measure))
+
+
+def gain_of(row: pd.Series, measure: str) -> Estimate:
+    """A row of ``tested`` under a name; positive where the method said to be better is."""
+    return Estimate(measure, *(row[name] for name in ("gain", "sd", "low", "high")), row["test"])
 
 
 def _by_joint(run: pd.DataFrame) -> str:

@@ -1,9 +1,18 @@
 """The five claims of the wrist paper, decided on our test images."""
 
+import numpy as np
 import pandas as pd
 
 from lib.audits import wrist as audit
-from lib.claims import Verdict, claims_table, verdict_from_interval
+from lib.claims import (
+    Estimate,
+    Verdict,
+    claims_table,
+    deciding,
+    estimate_of,
+    verdict_from_interval,
+    verdict_of_all,
+)
 from lib.statistics import SMALLEST_N, holm, paired_test
 from lib.studies import wrist
 from lib.studies.wrist_results import SCORES, against_baselines, comparisons, pooled_scores
@@ -48,22 +57,28 @@ def improves_all_four(compared: pd.DataFrame) -> Verdict:
         for metric, row in rows.iterrows()
     ]
     evidence = f"{DATASET}, adaptive minus fixed (Holm over 4): " + ", ".join(parts)
-    deciding = p[falls].min() if falls.any() else p.max()
-    return Verdict(verdict, evidence, int(rows["n"].min()), float(deciding))
+    outcome = np.select([falls, rises], ["contradicted", "reproduced"], "inconclusive")
+    row = deciding(rows.assign(verdict=outcome, p=p))
+    found = estimate_of(row, f"{row.name}, {DATASET}, adaptive minus fixed")
+    return Verdict(verdict, evidence, int(rows["n"].min()), float(row["p"]), found)
 
 
 def reaches_the_printed_scores(scores: pd.DataFrame) -> Verdict:
     """W3: accuracy 71, precision 78, recall 85 and F1 81 % are reached on other data."""
     printed = audit.overall_differences().set_index("metric")["adaptive"]
     rows = scores.loc[(DATASET, wrist.ADAPTIVE)].loc[list(SCORES)]
-    verdicts = {
+    verdicts = [
         verdict_from_interval(rows.loc[m, "low"] - printed[m], rows.loc[m, "high"] - printed[m], +1)
         for m in SCORES
-    }
+    ]
     reached = ", ".join(f"{m} {rows.loc[m, 'mean']:.3f} (paper {printed[m]:.3f})" for m in SCORES)
     whole = scores.loc[("whole", wrist.ADAPTIVE, "f1"), "mean"]
     evidence = f"tight crops: {reached}; F1 on whole images {whole:.3f}"
-    return Verdict(_all_of(verdicts), evidence, int(rows["n"].min()))
+    verdict = verdict_of_all(verdicts)
+    row = rows.iloc[verdicts.index(verdict)]
+    numbers = (float(row[name]) for name in ("mean", "sd", "low", "high"))
+    found = Estimate(f"{row.name}, {DATASET}, adaptive (SD over seeds)", *numbers)
+    return Verdict(verdict, evidence, int(rows["n"].min()), estimate=found)
 
 
 def beats_trivial_baselines(against: pd.DataFrame, n: int) -> Verdict:
@@ -73,13 +88,19 @@ def beats_trivial_baselines(against: pd.DataFrame, n: int) -> Verdict:
     """
     rows = against.query("method == @wrist.ADAPTIVE and metric == 'f1'")
     decisive = rows[rows["baseline"] != "mean_mask"]
-    verdicts = {verdict_from_interval(r["low"], r["high"], +1) for _, r in decisive.iterrows()}
+    verdicts = [verdict_from_interval(r["low"], r["high"], +1) for _, r in decisive.iterrows()]
     parts = [
         f"{r['dataset']} {r['difference']:+.3f} over {r['baseline']} "
         f"[{r['low']:+.3f}, {r['high']:+.3f}]"
         for _, r in rows.iterrows()
     ]
-    return Verdict(_all_of(verdicts), "F1, intervals uncorrected: " + "; ".join(parts), n)
+    verdict = verdict_of_all(verdicts)
+    row = decisive.iloc[verdicts.index(verdict)]
+    measure = f"f1, {row['dataset']}, adaptive minus {row['baseline']}"
+    numbers = {"low": float(row["low"]), "high": float(row["high"])}
+    found = Estimate(measure, float(row["difference"]), **numbers)
+    evidence = "F1, intervals uncorrected: " + "; ".join(parts)
+    return Verdict(verdict, evidence, n, estimate=found)
 
 
 def is_more_stable(history: pd.DataFrame) -> Verdict:
@@ -89,20 +110,22 @@ def is_more_stable(history: pd.DataFrame) -> Verdict:
     over the last third of the epochs and at equal weights, because weighted losses differ in scale.
     """
     behaviour = training_behaviour(history[history["dataset"] == DATASET])
-    verdicts, parts = set(), []
+    verdicts, parts, found = [], [], []
     for measure in ("overfitting", "unsteadiness"):
         table = behaviour.pivot(index="seed", columns="method", values=measure)
         test = paired_test(table[wrist.ADAPTIVE], table[wrist.BASELINE])
         enough = test["n"] >= SMALLEST_N
         verdict = verdict_from_interval(test["low"], test["high"], -1) if enough else "inconclusive"
-        verdicts.add(verdict)
+        verdicts.append(verdict)
+        found.append(estimate_of(test, f"{measure}, adaptive minus fixed, over seeds"))
         parts.append(f"{measure} {test['mean_difference']:+.4f}")
     seeds = behaviour["seed"].nunique()
     note = (
         "" if seeds >= SMALLEST_N else f"; {seeds} seeds cannot decide it (6 needed for p < 0.05)"
     )
     evidence = f"adaptive minus fixed: {', '.join(parts)}{note}"
-    return Verdict(_all_of(verdicts), evidence, seeds)
+    verdict = verdict_of_all(verdicts)
+    return Verdict(verdict, evidence, seeds, estimate=found[verdicts.index(verdict)])
 
 
 def training_behaviour(history: pd.DataFrame) -> pd.DataFrame:
@@ -120,10 +143,3 @@ def training_behaviour(history: pd.DataFrame) -> pd.DataFrame:
         }
     )
     return frame.reset_index()
-
-
-def _all_of(verdicts: set[str]) -> str:
-    """A claim of several parts holds if all do and fails if one does."""
-    if "contradicted" in verdicts:
-        return "contradicted"
-    return "reproduced" if verdicts == {"reproduced"} else "inconclusive"
