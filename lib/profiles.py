@@ -1,7 +1,4 @@
-"""Everything a profile may change, in one plain table.
-
-Losses, study designs and metrics never change with the profile.
-"""
+"""Everything a profile may change, in one plain table: no loss, study design or metric."""
 
 from lib.errors import SettingError
 

@@ -14,7 +14,7 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 from lib import figures, paths
 from lib.audits.wrist import wrist_audit
 from lib.errors import OsteoBookError, SettingError
-from lib.figures.style import METHODS, REFERENCE_COLOUR, method_style, ordered_methods
+from lib.figures.looks import METHODS, REFERENCE_COLOUR, method_style, ordered_methods
 from lib.studies.wrist import METHODS as WRIST
 
 TRAINED = [name for name in METHODS if name in WRIST]

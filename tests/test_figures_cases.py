@@ -14,7 +14,7 @@ from lib.audits.wrist import paper_scores, wrist_audit
 from lib.errors import SettingError
 from lib.figures.audit import LOSES_COLOUR, WINS_COLOUR
 from lib.figures.distributions import average_over_runs, median_interval
-from lib.figures.style import METHODS, REFERENCE_COLOUR
+from lib.figures.looks import METHODS, REFERENCE_COLOUR
 from tests.test_figures import TRAINED, foot, metrics, texts
 
 

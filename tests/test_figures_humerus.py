@@ -9,7 +9,7 @@ from matplotlib.colors import to_rgb
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 from lib import figures
-from lib.figures.style import METHODS, method_style
+from lib.figures.looks import METHODS, method_style
 from lib.losses import signed_distance
 from lib.studies.humerus_learner import METHODS as TRAINED
 

@@ -14,8 +14,7 @@ from lib.figures.efficiency import frontier, pareto_front
 from lib.figures.knee_bars import ce1_ce2, rank_stability, totals
 from lib.figures.knee_grid import FRAME_COLOUR, grid
 from lib.figures.knee_schedule import schedule
-from lib.figures.sequences import SequenceFrame, multi_overlay, sequence
-from lib.figures.style import (
+from lib.figures.looks import (
     LOSS_LABELS,
     NETWORKS,
     STRUCTURES,
@@ -23,6 +22,7 @@ from lib.figures.style import (
     model_label,
     network_style,
 )
+from lib.figures.sequences import SequenceFrame, multi_overlay, sequence
 from lib.models.knee_networks import NETWORKS as TRAINED
 from lib.studies.knee import STRUCTURES as CHANNELS
 from lib.studies.knee_losses import MIXES

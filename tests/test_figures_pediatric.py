@@ -12,7 +12,15 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 from lib import figures
 from lib.errors import SettingError
 from lib.figures.embedding import chance_purity
-from lib.figures.looks import BONES, HAND_BONES, PEDIATRIC, bone_look, in_order, label_colours, look
+from lib.figures.looks import (
+    BONES,
+    HAND_BONES,
+    PEDIATRIC,
+    bone_look,
+    label_colours,
+    method_style,
+    ordered_methods,
+)
 from lib.figures.position import position_summary
 from lib.figures.surface import _meshes, surface_distance
 
@@ -116,10 +124,10 @@ def test_every_pediatric_method_has_a_look_of_its_own():
     shades = rgb2lab(np.array([to_rgb(style.colour) for style in PEDIATRIC.values()]))
     for (a, first), (b, second) in combinations(zip(shades, PEDIATRIC.values(), strict=True), 2):
         assert deltaE_ciede2000(a, b) > (5 if first.marker != second.marker else 10)
-    assert look("res_unet/multi/spar_adv").label == "Res-UNet multi SPAR + AdvReg"
-    assert in_order(reversed(REGULARISERS)) == REGULARISERS
+    assert method_style("res_unet/multi/spar_adv").label == "Res-UNet multi SPAR + AdvReg"
+    assert ordered_methods(reversed(REGULARISERS)) == REGULARISERS
     with pytest.raises(SettingError, match="Fix"):
-        look("res_unet/multi/nothing")
+        method_style("res_unet/multi/nothing")
 
 
 def test_bones_have_colours_of_their_own_within_a_study():
@@ -152,7 +160,7 @@ def test_spiders_hold_the_scores_on_one_scale_in_one_order():
         assert len(axes.lines) == len(methods)
         for line, method in zip(axes.lines, methods, strict=True):
             assert list(line.get_ydata()) == pytest.approx([*wide[method], wide[method].iloc[0]])
-            assert line.get_color() == look(method).colour
+            assert line.get_color() == method_style(method).colour
         points = [line for line in dotted.lines if len(line.get_xdata()) == 17]
         assert [list(p.get_xdata()) for p in points] == [list(wide[m]) for m in methods]
         assert dotted.get_xlim() == dots[0].get_xlim()
@@ -170,7 +178,7 @@ def test_one_examination_has_dots_over_methods():
     figure = figures.spiders(table, PANELS)
     assert all(axes.name != "polar" for axes in figure.axes)
     names = [text.get_text() for text in figure.axes[0].get_yticklabels()]
-    assert names == [look(method).label for method in STRATEGIES]
+    assert names == [method_style(method).label for method in STRATEGIES]
     value = table.set_index("method")["score"][STRATEGIES[0]]
     assert f"{value:.1f}" in [text.get_text() for text in figure.axes[0].texts]
     assert "n = 1 examination." in foot(figure)

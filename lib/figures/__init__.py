@@ -24,7 +24,7 @@ from lib.figures.hand_tables import hand_tables, readers
 from lib.figures.knee_bars import ce1_ce2, rank_stability, totals
 from lib.figures.knee_grid import grid
 from lib.figures.knee_schedule import schedule
-from lib.figures.looks import bone_look, look
+from lib.figures.looks import STRUCTURES, bone_look, method_style, model_label
 from lib.figures.monitors import monitors
 from lib.figures.panels import augmented, overlay_methods
 from lib.figures.position import error_by_age, error_by_position
@@ -35,23 +35,37 @@ from lib.figures.schedules import term_weights, weight_schedules
 from lib.figures.sequences import SequenceFrame, multi_overlay, sequence
 from lib.figures.spider import dots, spiders
 from lib.figures.steps import pipeline_steps
-from lib.figures.style import STRUCTURES, method_style, model_label, style
+from lib.figures.style import style
 from lib.figures.surface import bone_surfaces
 
 __all__ = [
-    "STRUCTURES",
+    "Crops",
     "Overlay",
     "Panel",
+    "STRUCTURES",
     "SequenceFrame",
+    "Uncertain",
+    "adversaries",
     "augmented",
     "beside_paper",
     "best_median_worst",
+    "bone_bars",
+    "bone_look",
     "bone_overlays",
+    "bone_surfaces",
     "ce1_ce2",
+    "crops",
     "distance_map",
+    "dots",
+    "embedding",
+    "entropy_maps",
+    "error_by_age",
+    "error_by_position",
     "folds_beside_paper",
     "frontier",
     "grid",
+    "hand_case",
+    "hand_tables",
     "learning_curves",
     "loss_curves",
     "loss_explorer",
@@ -59,40 +73,25 @@ __all__ = [
     "method_style",
     "metric_distributions",
     "model_label",
+    "monitors",
     "multi_overlay",
     "overlay_methods",
     "overlays",
     "pipeline_steps",
     "prevalence",
     "rank_stability",
+    "readers",
+    "reliability",
+    "roc_bands",
     "runaway",
     "save",
     "save_table",
     "schedule",
     "sequence",
+    "spiders",
     "style",
     "summarise_curves",
     "term_weights",
     "totals",
     "weight_schedules",
-    "adversaries",
-    "bone_bars",
-    "hand_case",
-    "hand_tables",
-    "readers",
-    "Crops",
-    "crops",
-    "embedding",
-    "Uncertain",
-    "entropy_maps",
-    "bone_look",
-    "look",
-    "monitors",
-    "error_by_age",
-    "error_by_position",
-    "reliability",
-    "roc_bands",
-    "dots",
-    "spiders",
-    "bone_surfaces",
 ]

@@ -3,7 +3,8 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lib.figures.style import MUTED, label, new_figure, note, style
+from lib.figures.looks import label
+from lib.figures.style import MUTED, new_figure, note, style
 
 COLOUR = "#0072B2"
 

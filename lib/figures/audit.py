@@ -4,7 +4,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lib.figures.style import METHODS, label, new_figure, note, rows_axis, style
+from lib.figures.looks import METHODS, label
+from lib.figures.style import new_figure, note, rows_axis, style
 
 MODEL_COLOUR, BASELINE_COLOUR = METHODS["complementary"].colour, METHODS["all_positive"].colour
 LOSES_COLOUR, WINS_COLOUR = "#D55E00", "#009E73"

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from lib.errors import SettingError
 from lib.figures.contours import EMPTY, HALO
 from lib.figures.inputs import require_alike
-from lib.figures.looks import bone_look, look
+from lib.figures.looks import bone_look, method_style
 from lib.figures.pictures import show
 from lib.figures.style import new_figure, note, style
 from lib.metrics import dice
@@ -55,7 +55,9 @@ def bone_overlays(rows: Sequence[BoneSlice]) -> Figure:
         line[0].set_ylabel(row.title, fontsize=6.5)
         for axes, method in zip(line[1:], methods, strict=True):
             _draw(axes, row, method)
-    for axes, title in zip(grid[0], ["Reference", *(look(m).label for m in methods)], strict=True):
+    for axes, title in zip(
+        grid[0], ["Reference", *(method_style(m).label for m in methods)], strict=True
+    ):
         axes.set_title(title.replace(" ", "\n", 1), fontsize=6.5)
     figure.legend(handles=_handles(rows, methods), loc="outside upper center", ncols=7)
     count = "1 slice" if len(rows) == 1 else f"{len(rows)} slices"

@@ -6,7 +6,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import SymmetricalLogLocator
 
 from lib.figures.contours import draw_contour
-from lib.figures.style import REFERENCE_COLOUR, new_figure, note, style
+from lib.figures.looks import REFERENCE_COLOUR
+from lib.figures.style import new_figure, note, style
 
 FORMS = {"raw": "#D55E00", "shifted": "#0072B2"}
 

@@ -4,16 +4,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lib.figures.style import (
-    fraction_axis,
-    label,
-    method_style,
-    new_figure,
-    note,
-    ordered_methods,
-    rows_axis,
-    style,
-)
+from lib.figures.looks import label, method_style, ordered_methods
+from lib.figures.style import fraction_axis, new_figure, note, rows_axis, style
 
 SOURCES = {"paper": "Paper", "whole": "Ours, whole image", "tight": "Ours, tight crop"}
 BASELINE = "all_positive"

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
-from lib.figures.style import REFERENCE_COLOUR, method_style, new_figure, note, style
+from lib.figures.looks import REFERENCE_COLOUR, method_style
+from lib.figures.style import new_figure, note, style
 
 HALO = [withStroke(linewidth=1.8, foreground="black")]
 EMPTY = {"color": "white", "fontsize": 7, "ha": "center", "va": "bottom", "path_effects": HALO}

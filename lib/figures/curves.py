@@ -8,16 +8,8 @@ from matplotlib.lines import Line2D
 
 from lib.errors import SettingError
 from lib.figures.frames import require_single
-from lib.figures.style import (
-    MUTED,
-    epoch_axis,
-    label,
-    method_style,
-    new_figure,
-    note,
-    ordered_methods,
-    style,
-)
+from lib.figures.looks import label, method_style, ordered_methods
+from lib.figures.style import MUTED, epoch_axis, new_figure, note, style
 
 LINE_STYLES = ("-", (0, (4, 1.5)))  # first and second column of a panel
 

@@ -9,16 +9,8 @@ from matplotlib.mlab import GaussianKDE
 from scipy.special import bdtr
 
 from lib.figures.frames import require_single
-from lib.figures.style import (
-    fraction_axis,
-    label,
-    method_style,
-    new_figure,
-    note,
-    ordered_methods,
-    rows_axis,
-    style,
-)
+from lib.figures.looks import label, method_style, ordered_methods
+from lib.figures.style import fraction_axis, new_figure, note, rows_axis, style
 
 FEWEST_FOR_A_VIOLIN = 15
 GOLDEN_RATIO = 0.6180339887  # multiples of it, modulo 1, spread points evenly without chance

@@ -5,15 +5,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lib.figures.style import (
-    MUTED,
-    log_axis,
-    network_style,
-    new_figure,
-    note,
-    ordered_networks,
-    style,
-)
+from lib.figures.looks import network_style, ordered_networks
+from lib.figures.style import MUTED, log_axis, new_figure, note, style
 
 COSTS = {
     "parameters": "Parameters (millions)",

@@ -3,7 +3,8 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from lib.figures.style import REFERENCE_COLOUR, new_figure, note, style
+from lib.figures.looks import REFERENCE_COLOUR
+from lib.figures.style import new_figure, note, style
 
 
 @style()

@@ -4,16 +4,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lib.figures.style import (
-    MUTED,
-    label,
-    method_style,
-    new_figure,
-    note,
-    ordered_methods,
-    rows_axis,
-    style,
-)
+from lib.figures.looks import label, method_style, ordered_methods
+from lib.figures.style import MUTED, new_figure, note, rows_axis, style
 
 
 @style()

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lib.figures.inputs import require_alike, require_columns, require_range
-from lib.figures.looks import HAND_BONES, bone_look, look
+from lib.figures.looks import HAND_BONES, bone_look, method_style
 from lib.figures.pictures import blend, show
 from lib.figures.style import MUTED, new_figure, note, style
 
@@ -57,7 +57,7 @@ def hand_case(
     axes.axhline(threshold, color=MUTED, lw=0.8, ls="--")
     called = "osteoporosis" if mean >= threshold else "none"
     axes.set(xlim=(-0.6, len(bones) - 0.4), ylim=(0, 1), ylabel="Probability (fraction)")
-    axes.set_title(f"{look(found['method'].iloc[0]).label}: {called}, truth {truth}")
+    axes.set_title(f"{method_style(found['method'].iloc[0]).label}: {called}, truth {truth}")
     axes.set_xticks(range(len(bones)), [bone_look(bone)[0] for bone in bones])
     axes.grid(axis="x", visible=False)
     note(figure, "Line: mean over the bones, the subject's score. Dashed: threshold.")

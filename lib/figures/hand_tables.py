@@ -7,8 +7,8 @@ from matplotlib.lines import Line2D
 
 from lib.errors import SettingError
 from lib.figures.inputs import require_columns
-from lib.figures.looks import in_order, look
-from lib.figures.style import MUTED, label, new_figure, note, rows_axis, style
+from lib.figures.looks import label, method_style, ordered_methods
+from lib.figures.style import MUTED, new_figure, note, rows_axis, style
 
 SETTINGS = {1: "Full method", 2: "No segmentation", 3: "Supervised", 4: "Conventional crops"}
 METRICS = ("f1", "auc", "accuracy")  # those that every table prints
@@ -61,9 +61,9 @@ def hand_tables(table: pd.DataFrame, kind: str = "mean") -> Figure:
 def _draw_group(axes, rows, place, kind) -> None:
     value, low, high = KINDS[kind]
     rows = rows.set_index("method")
-    methods = in_order(rows.index)
+    methods = ordered_methods(rows.index)
     for order, method in enumerate(methods):
-        row, chosen = rows.loc[method], look(method)
+        row, chosen = rows.loc[method], method_style(method)
         height = place + 0.19 * (order - (len(methods) - 1) / 2)
         marks = {"marker": chosen.marker, "ms": 4, "color": chosen.colour, "clip_on": False}
         axes.plot([row[low], row[high]], [height - 0.04] * 2, color=chosen.colour, lw=1.2)
@@ -77,7 +77,7 @@ def _draw_group(axes, rows, place, kind) -> None:
 
 def _handles(methods) -> list[Line2D]:
     dots = {"ls": "", "ms": 4.5}
-    looks = [look(method) for method in in_order(methods)]
+    looks = [method_style(method) for method in ordered_methods(methods)]
     return [Line2D([], [], color=k.colour, marker=k.marker, label=k.label, **dots) for k in looks]
 
 

@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 
 from lib.figures.curves import summarise_curves
 from lib.figures.inputs import require_columns
-from lib.figures.looks import in_order, look
+from lib.figures.looks import method_style, ordered_methods
 from lib.figures.style import MUTED, epoch_axis, new_figure, note
 
 MARKS = 6  # markers on a line
@@ -40,14 +40,14 @@ def traces(history: pd.DataFrame, panels: Sequence[Trace]) -> Figure:
     require_columns(history, ["dataset", "method", "epoch"])
     columns = [panel.column for panel in panels]
     history = history.reindex(columns=[*history.columns.union(columns, sort=False)])
-    methods = in_order(history["method"])
+    methods = ordered_methods(history["method"])
     summary = summarise_curves(history, methods, columns).dropna(subset="mean")
     rows = (len(panels) + 1) // 2
     figure = new_figure(height_in=2.0 * rows + 0.6)
     for axes, panel in zip(figure.subplots(rows, 2).ravel(), panels, strict=True):
         _draw_trace(axes, panel, summary[summary["column"] == panel.column], methods)
-    handles = [Line2D([], [], color=look(m).colour, marker=look(m).marker, ms=4,
-                      label=look(m).label) for m in methods]  # fmt: skip
+    handles = [Line2D([], [], color=method_style(m).colour, marker=method_style(m).marker, ms=4,
+                      label=method_style(m).label) for m in methods]  # fmt: skip
     figure.legend(handles=handles, loc="outside upper center", ncols=4)
     note(figure, _runs(summary))
     return figure
@@ -55,7 +55,7 @@ def traces(history: pd.DataFrame, panels: Sequence[Trace]) -> Figure:
 
 def _draw_trace(axes, panel, summary, methods) -> None:
     for method in methods:
-        rows, style = summary[summary["method"] == method], look(method)
+        rows, style = summary[summary["method"] == method], method_style(method)
         axes.fill_between(rows["epoch"], rows["low"], rows["high"], color=style.colour, alpha=0.12,
                           lw=0)  # fmt: skip
         axes.plot(rows["epoch"], rows["mean"], color=style.colour, marker=style.marker, ms=3.5,

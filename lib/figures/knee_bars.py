@@ -5,17 +5,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lib.figures.knee_grid import DISTANCES, METRICS
-from lib.figures.style import (
-    MUTED,
-    log_axis,
-    model_label,
-    network_style,
-    new_figure,
-    note,
-    ordered_networks,
-    rows_axis,
-    style,
-)
+from lib.figures.looks import model_label, network_style, ordered_networks
+from lib.figures.style import MUTED, log_axis, new_figure, note, rows_axis, style
 
 SOURCES = {"ours": "Ours", "paper": "Paper"}
 MARKERS = {"ce1": "o", "ce2": "D"}

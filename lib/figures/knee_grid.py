@@ -6,17 +6,15 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from lib.figures.style import (
+from lib.figures.looks import (
     STRUCTURES,
     label,
     loss_label,
     network_style,
-    new_figure,
-    note,
     ordered_losses,
     ordered_networks,
-    style,
 )
+from lib.figures.style import new_figure, note, style
 
 METRICS = {  # in the paper's words
     "iou": "IoU",

@@ -3,7 +3,8 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lib.figures.style import DICE_COLOUR, MUTED, STRUCTURES, new_figure, note, style
+from lib.figures.looks import DICE_COLOUR, STRUCTURES
+from lib.figures.style import MUTED, new_figure, note, style
 from lib.stopping import PAPER, Limits, stopping
 
 CRITERIA = ("C1", "C2", "C3", "plateau")

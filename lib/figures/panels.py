@@ -6,7 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from lib.figures.contours import Overlay, draw_contour
-from lib.figures.style import REFERENCE_COLOUR, method_style, new_figure, note, style
+from lib.figures.looks import REFERENCE_COLOUR, method_style
+from lib.figures.style import new_figure, note, style
 
 COLUMNS = 5
 

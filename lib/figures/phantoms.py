@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lib.figures.style import MUTED, WIDTH_IN, label, new_figure, note, rows_axis, style
+from lib.figures.looks import label
+from lib.figures.style import MUTED, WIDTH_IN, new_figure, note, rows_axis, style
 
 CASE = {"marker": "o", "ms": 3, "mfc": "none", "color": MUTED, "alpha": 0.5}
 MEAN = {"marker": "D", "ms": 5, "color": "#D55E00"}

@@ -8,8 +8,8 @@ from matplotlib.ticker import MaxNLocator
 from lib.errors import SettingError
 from lib.figures.frames import require_single
 from lib.figures.inputs import require_columns, require_range, require_unique
-from lib.figures.looks import in_order, look
-from lib.figures.style import label, new_figure, note, style
+from lib.figures.looks import label, method_style, ordered_methods
+from lib.figures.style import new_figure, note, style
 
 BAND = (0.16, 0.84)  # as the paper's percentiles
 
@@ -33,8 +33,8 @@ def error_by_position(slices: pd.DataFrame, metric: str = "dice", n_bins: int = 
     summary = position_summary(chosen, n_bins)
     figure = new_figure(height_in=2.9, width_in=5.6)
     axes = figure.subplots()
-    for method in in_order(chosen["method"]):
-        rows, (name, colour, marker) = summary[summary["method"] == method], look(method)
+    for method in ordered_methods(chosen["method"]):
+        rows, (name, colour, marker) = summary[summary["method"] == method], method_style(method)
         axes.fill_between(rows["position"], rows["low"], rows["high"], color=colour, alpha=0.13,
                           lw=0)  # fmt: skip
         axes.plot(rows["position"], rows["median"], color=colour, marker=marker, ms=3.5, label=name)
@@ -77,8 +77,8 @@ def error_by_age(metrics: pd.DataFrame, metric: str = "dice") -> Figure:
     ill = chosen["pathology"] == 1 if "pathology" in chosen else pd.Series(False, chosen.index)
     figure = new_figure(height_in=2.9, width_in=5.6)
     axes = figure.subplots()
-    for method in in_order(chosen["method"]):
-        name, colour, marker = look(method)
+    for method in ordered_methods(chosen["method"]):
+        name, colour, marker = method_style(method)
         for open_, rows in chosen[chosen["method"] == method].groupby(ill):
             face = "white" if open_ else colour
             axes.plot(rows["age_years"], rows["error"], marker, color=colour, mfc=face, ms=4)

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lib.figures.contours import EMPTY, HALO, draw_contour
-from lib.figures.looks import label_colours
+from lib.figures.looks import STRUCTURES, label, label_colours
 from lib.figures.pictures import show
-from lib.figures.style import STRUCTURES, WIDTH_IN, label, new_figure, note, style
+from lib.figures.style import WIDTH_IN, new_figure, note, style
 from lib.files import replacing
 
 MARGIN_IN = 0.9  # for title, legend and note

@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lib.figures.inputs import require_columns, require_range
-from lib.figures.looks import in_order, look
+from lib.figures.looks import method_style, ordered_methods
 from lib.figures.style import MUTED, fraction_axis, new_figure, note, style
 from lib.uncertainty import expected_calibration_error
 
@@ -26,13 +26,13 @@ def reliability(table: pd.DataFrame, of: str = "pixels") -> Figure:
     require_columns(table, ["method", *COLUMNS])
     for column in ("probability", "observed"):
         require_range(table, column, 0, 1)
-    methods = in_order(table["method"])
+    methods = ordered_methods(table["method"])
     figure = new_figure(height_in=3.9, width_in=3.7)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     upper.plot([0, 1], [0, 1], color=MUTED, lw=0.8, ls="--")
     totals = []
     for place, method in enumerate(methods):
-        rows, (name, colour, marker) = table[table["method"] == method], look(method)
+        rows, (name, colour, marker) = table[table["method"] == method], method_style(method)
         error = expected_calibration_error(rows)
         filled = rows[rows["count"] > 0]
         upper.plot(filled["probability"], filled["observed"], color=colour, marker=marker, ms=4,

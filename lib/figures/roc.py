@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from lib.errors import SettingError
 from lib.figures.inputs import require_columns, require_range
-from lib.figures.looks import in_order, look
+from lib.figures.looks import method_style, ordered_methods
 from lib.figures.style import MUTED, new_figure, note, style
 from lib.statistics import bootstrap_weights
 
@@ -45,7 +45,7 @@ def roc_bands(predictions: pd.DataFrame, n_resamples: int = 2000, seed: int = 0)
     """
     require_columns(predictions, ["method", "subject", "label", "probability"])
     require_range(predictions, "probability", 0, 1)
-    methods = in_order(predictions["method"])
+    methods = ordered_methods(predictions["method"])
     columns = 2 if len(methods) == 4 else min(len(methods), COLUMNS)
     rows = -(-len(methods) // columns)
     figure = new_figure(height_in=2.35 * rows + 0.4, width_in=max(2.4 * columns, 3.6))
@@ -114,7 +114,7 @@ def _auc(labels, probability, weights) -> np.ndarray:
 
 def _draw(axes, rows, method, n_resamples, seed) -> None:
     roc = bootstrap_roc(rows["label"], rows["probability"], rows["subject"], n_resamples, seed)
-    name, colour, _ = look(method)
+    name, colour, _ = method_style(method)
     axes.plot([0, 1], [0, 1], color=MUTED, lw=0.8, ls="--")
     axes.fill_between(GRID, roc.low, roc.high, color=colour, alpha=0.2, lw=0)
     axes.plot(roc.fpr, roc.tpr, color=colour, clip_on=False)

@@ -4,17 +4,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from lib.figures.style import (
-    BCE_COLOUR,
-    DICE_COLOUR,
-    MUTED,
-    epoch_axis,
-    label,
-    method_style,
-    new_figure,
-    ordered_methods,
-    style,
-)
+from lib.figures.looks import BCE_COLOUR, DICE_COLOUR, label, method_style, ordered_methods
+from lib.figures.style import MUTED, epoch_axis, new_figure, style
 
 COLUMNS = 3
 TERM_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#332288")

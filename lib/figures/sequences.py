@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lib.figures.contours import EMPTY, HALO
-from lib.figures.style import STRUCTURES, label, new_figure, note, style
+from lib.figures.looks import STRUCTURES, label
+from lib.figures.style import new_figure, note, style
 from lib.metrics import dice
 
 COLUMNS = 4

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 
 from lib.errors import SettingError
 from lib.figures.inputs import require_columns, require_range, require_unique
-from lib.figures.looks import look
+from lib.figures.looks import method_style
 from lib.figures.style import MUTED, new_figure, note, rows_axis, style
 
 FEWEST_SPOKES = 3  # a radar of fewer is a line
@@ -108,7 +108,7 @@ def _table(scores, panels) -> tuple[pd.DataFrame, list[str]]:
                 f"panel '{title}': found {len(methods)} methods; expected 1 to {MOST_METHODS}, as "
                 "more cannot be told apart. Fix: split the panel."
             )
-    wanted = {method for methods in panels.values() for method in methods if look(method)}
+    wanted = {method for methods in panels.values() for method in methods if method_style(method)}
     if missing := wanted - set(scores["method"]):
         found = ", ".join(sorted(missing))
         raise SettingError(f"scores: no rows of {found}; expected every method. Fix: train it.")
@@ -134,7 +134,7 @@ def _draw_radar(axes, table, pathological) -> None:
     around = np.append(angles, 0)
     for method in table:
         values = np.append(table[method], table[method].iloc[0])
-        colour, marker = look(method)[1:]
+        colour, marker = method_style(method)[1:]
         axes.plot(around, values, color=colour, marker=marker, ms=2.5, lw=1.1, clip_on=False)
     axes.set_theta_zero_location("N")
     axes.set_theta_direction(-1)
@@ -152,7 +152,7 @@ def _draw_dots(axes, table, lowest) -> None:
     for row in range(len(table)):
         axes.axhline(row, color="#EDEDED", lw=0.6, zorder=0)
     for method, shift in zip(table, spread, strict=True):
-        colour, marker = look(method)[1:]
+        colour, marker = method_style(method)[1:]
         axes.axvline(table[method].mean(), color=colour, lw=1, zorder=1)
         axes.plot(table[method], np.arange(len(table)) + shift, marker, color=colour, ms=3.6,
                   mew=0, clip_on=False)  # fmt: skip
@@ -161,13 +161,13 @@ def _draw_dots(axes, table, lowest) -> None:
 
 def _draw_methods(axes, table) -> None:
     for row, method in enumerate(table):
-        colour, marker = look(method)[1:]
+        colour, marker = method_style(method)[1:]
         for value, face in zip(table[method], (colour, "white"), strict=False):
             axes.plot(value, row, marker, color=colour, mfc=face, ms=4.5, clip_on=False)
         text = "; ".join(f"{value:.1f}" for value in table[method])
         axes.annotate(text, (1, row), (3, 0), xycoords=axes.get_yaxis_transform(), va="center",
                       textcoords="offset points", fontsize=6.5, annotation_clip=False)  # fmt: skip
-    rows_axis([axes], [look(method).label for method in table])
+    rows_axis([axes], [method_style(method).label for method in table])
 
 
 def _name_cases(grid, table, pathological) -> None:
@@ -183,7 +183,7 @@ def _redden(labels, names) -> None:
 
 
 def _handles(methods):
-    looks = [look(method) for method in methods]
+    looks = [method_style(method) for method in methods]
     return [Line2D([], [], color=k.colour, marker=k.marker, ms=4, label=k.label) for k in looks]
 
 
