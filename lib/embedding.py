@@ -15,6 +15,7 @@ from lib.errors import SettingError
 
 COMPONENTS = 50  # of the principal component analysis before t-SNE
 PERPLEXITY = 30  # at most a third of the other cases
+LEARNING_RATE = 200  # of the pediatric paper
 
 
 def tsne_table(codes, seed: int) -> pd.DataFrame:
@@ -29,7 +30,8 @@ def tsne_table(codes, seed: int) -> pd.DataFrame:
     kept = min(COMPONENTS, *codes.shape)
     reduced = PCA(kept, svd_solver="full").fit_transform(codes)
     perplexity = min(PERPLEXITY, (len(codes) - 1) / 3)
-    found = TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(reduced)
+    tsne = TSNE(perplexity=perplexity, learning_rate=LEARNING_RATE, init="pca", random_state=seed)
+    found = tsne.fit_transform(reduced)
     return pd.DataFrame(found.astype(np.float64), columns=["x", "y"])
 
 

@@ -138,14 +138,14 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _publish(complete: bool) -> None:
-    """Bring audit, ledger and README up to date after a ``complete`` run, and write the book."""
-    from lib import ledger
+    """Bring audit, ledger, checklists and README up to date if ``complete``; write the book."""
+    from lib import checklists, ledger
     from lib.audits import report
     from lib.book import write_book
 
     if complete:
         report.write()
-        for path in ledger.write():
+        for path in (*ledger.write(), *checklists.write()):
             print(f"written: {path}")
     print(f"the book: {write_book()}", flush=True)
 

@@ -43,7 +43,7 @@ LAZY = {("workers", "training"), ("trials", "studies")}
 
 MAX_FILE_LINES = 300
 MAX_FUNCTION_LINES = 60
-MAX_CODE_CELLS = 30
+MAX_CODE_CELLS = 31
 MAX_CELL_LINES = 25
 PARAMETERS = {"profile", "seed", "device", "data_root", "figures_only"}
 SECTIONS = [
@@ -59,6 +59,7 @@ SECTIONS = [
     "Claims and verdicts",
     "Explore",
     "Limits",
+    "Your own images",
 ]
 
 
