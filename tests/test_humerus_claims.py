@@ -84,8 +84,21 @@ def test_all_nine_are_decided_on_folds_by_patient_alone():
 
 def test_p_values_are_adjusted_for_both_metrics():
     values = humerus_claims.patient_values(made_up({"dice_boundary": 0.0105}))
-    table = humerus_claims.compare(values, "dice_boundary", "dice")
+    table = humerus_claims.compare(values, [("dice_boundary", "dice")])
     pairs = [(values[m]["dice_boundary"], values[m]["dice"]) for m in ("dice", "hd")]
     raw = [humerus_claims.paired_test(*pair)["p"] for pair in pairs]
     assert sorted(table["p"]) == pytest.approx(sorted(humerus_claims.holm(raw)))
     assert table["p"].min() == pytest.approx(2 * min(raw))
+
+
+def test_p_values_are_adjusted_for_all_parts_of_a_claim():
+    values = humerus_claims.patient_values(made_up({"dice_boundary": 0.0105}))
+    pairs = [("dice_boundary", "dice"), ("bce_boundary", "bce")]
+    table = humerus_claims.compare(values, pairs)
+    raw = [
+        humerus_claims.paired_test(values[metric][better], values[metric][worse])["p"]
+        for better, worse in pairs
+        for metric in ("dice", "hd")
+    ]
+    assert table["p"].tolist() == pytest.approx(list(humerus_claims.holm(raw)))
+    assert table["p"].min() == pytest.approx(4 * min(raw))

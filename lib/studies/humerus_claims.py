@@ -54,15 +54,19 @@ def patient_values(metrics: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return values
 
 
-def compare(values: dict, better: str, worse: str) -> pd.DataFrame:
-    """Paired differences in Dice and distance, with their verdicts and Holm-adjusted p."""
+def compare(values: dict, pairs: list[tuple[str, str]]) -> pd.DataFrame:
+    """Each pair (better, worse) in Dice and in distance: paired difference, verdict, p after Holm.
+
+    One row a pair and metric; Holm covers all rows, which are the parts of one claim.
+    """
     rows = []
-    for metric, sign in SIGN.items():
-        test = paired_test(values[metric][better], values[metric][worse])
-        verdict = verdict_from_interval(test["low"], test["high"], sign)
-        names = {"measure": f"{metric}, {better} minus {worse}", "verdict": verdict}
-        rows.append({"metric": metric} | names | test)
-    table = pd.DataFrame(rows).set_index("metric")
+    for better, worse in pairs:
+        for metric, sign in SIGN.items():
+            test = paired_test(values[metric][better], values[metric][worse])
+            verdict = verdict_from_interval(test["low"], test["high"], sign)
+            names = {"measure": f"{metric}, {better} minus {worse}", "verdict": verdict}
+            rows.append({"better": better, "worse": worse, "metric": metric} | names | test)
+    table = pd.DataFrame(rows)
     table["p"] = holm(table["p"])
     table.loc[table["p"] >= ALPHA, "verdict"] = "inconclusive"
     return table
@@ -70,7 +74,7 @@ def compare(values: dict, better: str, worse: str) -> pd.DataFrame:
 
 def improves(loss: str, values: dict, seed: int) -> Verdict:  # noqa: ARG001
     """H1-H3: better in Dice and in distance, each significantly; worse in one contradicts."""
-    table = compare(values, PAIRS[loss], loss)
+    table = compare(values, [(PAIRS[loss], loss)])
     evidence = f"{PAIRS[loss]} minus {loss}: {_written(table)}"
     return _decided(table, evidence)
 
@@ -103,14 +107,10 @@ def _of_spreads(rows: list[Estimate], sign: int, evidence: str, n: int) -> Verdi
 
 def boundary_beats_every_single_loss(values: dict, seed: int) -> Verdict:  # noqa: ARG001
     """H5: each of the four losses with a boundary term beats each of the three without one."""
-    tables, worst = [], []
-    for better in (m for m in PRINTED[:7] if m.endswith("boundary")):
-        for worse in SINGLE:
-            table = compare(values, better, worse)
-            tables.append(table.reset_index())
-            against = table.index[table["verdict"] == "contradicted"]
-            worst += [f"{better} worse than {worse} in {metric}" for metric in against]
-    table = pd.concat(tables, ignore_index=True)
+    boundary = [method for method in PRINTED[:7] if method.endswith("boundary")]
+    table = compare(values, [(better, worse) for better in boundary for worse in SINGLE])
+    against = table[table["verdict"] == "contradicted"].itertuples()
+    worst = [f"{row.better} worse than {row.worse} in {row.metric}" for row in against]
     supported = (table["verdict"] == "reproduced").sum()
     evidence = f"{supported} of {len(table)} comparisons significantly better"
     evidence += f"; {'; '.join(worst)}" if worst else "; none significantly worse"
@@ -119,10 +119,10 @@ def boundary_beats_every_single_loss(values: dict, seed: int) -> Verdict:  # noq
 
 def lies_between(values: dict, seed: int) -> Verdict:  # noqa: ARG001
     """H6: BCE + Dice + boundary is better than BCE and worse than Dice, each significantly."""
-    above = compare(values, "bce_dice_boundary", "bce")
-    below = compare(values, "dice", "bce_dice_boundary")
+    table = compare(values, [("bce_dice_boundary", "bce"), ("dice", "bce_dice_boundary")])
+    above, below = (part for _, part in table.groupby("worse", sort=False))
     evidence = f"minus BCE: {_written(above)}; Dice minus it: {_written(below)}"
-    return _decided(pd.concat([above, below]).reset_index(), evidence)
+    return _decided(table, evidence)
 
 
 def fine_tuning_helps(values: dict, seed: int) -> Verdict:  # noqa: ARG001
@@ -131,13 +131,12 @@ def fine_tuning_helps(values: dict, seed: int) -> Verdict:  # noqa: ARG001
     A Dice that changes by more than 0.005 for certain contradicts "unchanged".
     """
     references = ("dice_boundary", "dice_boundary_control")
-    tables = [compare(values, "dice_boundary_ft", reference) for reference in references]
-    rows = pd.DataFrame([table.loc["hd"] for table in tables]).reset_index(drop=True)
-    unchanged = tables[0].loc["dice"]
+    table = compare(values, [("dice_boundary_ft", reference) for reference in references])
+    rows, unchanged = table[table["metric"] == "hd"], table.iloc[0]
     if unchanged["low"] > TOLERANCE or unchanged["high"] < -TOLERANCE:
         rows = pd.DataFrame([unchanged.to_dict() | {"verdict": "contradicted"}])
     evidence = "; ".join(
-        f"minus {name}: {_written(table)}" for name, table in zip(references, tables, strict=True)
+        f"minus {name}: {_written(part)}" for name, part in table.groupby("worse", sort=False)
     )
     return _decided(rows, evidence)
 
@@ -177,8 +176,8 @@ def _sd_difference(table: pd.DataFrame, first: str, second: str, seed: int) -> E
 def _written(table: pd.DataFrame) -> str:
     units = {"dice": ("Dice", ".3f"), "hd": ("HD px", ".1f")}
     parts = []
-    for metric, row in table.iterrows():
-        name, digits = units[metric]
+    for _, row in table.iterrows():
+        name, digits = units[row["metric"]]
         values = [format(row[key], f"+{digits}") for key in ("mean_difference", "low", "high")]
         parts.append(f"{name} {values[0]} [{values[1]}, {values[2]}] p = {row['p']:.3f}")
     return ", ".join(parts)
