@@ -17,7 +17,7 @@ NOT_COUNTED = ("lib/__init__.py", "lib/errors.py", "lib/paths.py", "lib/profiles
 LIBRARIES = (
     *("torch", "torchvision", "segmentation-models-pytorch", "timm"),
     *("numpy", "scipy", "albumentations", "opencv-python-headless", "scikit-image"),
-    *("pydicom", "nibabel"),
+    *("pydicom", "nibabel", "POT"),
 )
 
 

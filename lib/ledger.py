@@ -14,8 +14,9 @@ import pandas as pd
 from lib import paths
 from lib.claims import VERDICTS, Estimate, claims_of
 from lib.errors import OsteoBookError, SettingError
-from lib.files import replacing, write_table
+from lib.files import write_table
 from lib.profiles import profile_settings
+from lib.readme import write_part
 
 NOT_RUN = "not run"
 PHANTOM, REAL = "phantom", "real"
@@ -23,8 +24,6 @@ ESTIMATE = list(Estimate._fields)
 OURS = ["verdict", "evidence", "n", "p", *ESTIMATE]
 RUN = ["data", "profile", "seeds", "device", "minutes", "fingerprint", "command"]
 COLUMNS = ["study", "claim", "statement", "paper_evidence", "paper_numbers", *OURS, *RUN]
-BEGIN = "<!-- ledger: written by python -m lib.ledger -->"
-END = "<!-- /ledger -->"
 SHOWN = 120  # characters of a cell in the README
 
 
@@ -151,37 +150,13 @@ def _cell(text: str) -> str:
     return short.replace("|", "\\|")
 
 
-def readme_with(table: pd.DataFrame, text: str) -> str:
-    """The README ``text`` with the ledger between its markers.
-
-    Raises SettingError unless both markers are there once, in order.
-    """
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end) or BEGIN in after or END in after:
-        raise SettingError(
-            f"README.md: found no single place for the ledger; expected {BEGIN} and {END} on "
-            "lines of their own. Fix: restore them."
-        )
-    return f"{before}{BEGIN}\n{markdown(table)}\n{END}{after}"
-
-
 def write() -> list[Path]:
-    """Write ``figures/ledger.csv`` and the README's part; returns those that changed.
-
-    Where figures are sent elsewhere (OSTEOBOOK_FIGURES) the README stays as it is.
-    """
-    table, csv, readme = ledger(), paths.FIGURES / "ledger.csv", paths.ROOT / "README.md"
+    """Write ``figures/ledger.csv`` and the README's part; returns those that changed."""
+    table, csv = ledger(), paths.FIGURES / "ledger.csv"
     before = csv.read_bytes() if csv.exists() else b""
     write_table(table, csv)
     changed = [csv] if csv.read_bytes() != before else []
-    if paths.FIGURES == paths.ROOT / "figures":
-        text = readme.read_text(encoding="utf-8")
-        if (new := readme_with(table, text)) != text:
-            with replacing(readme) as temporary:
-                temporary.write_text(new, encoding="utf-8")
-            changed.append(readme)
-    return changed
+    return changed + write_part("ledger", markdown(table))
 
 
 def main() -> int:

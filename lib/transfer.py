@@ -1,6 +1,7 @@
 """Every study's loss on every other study's task: ``python -m lib.transfer --profile quick``.
 
-Writes ``figures/transfer``: the heat map, its table of cells, Dice of each structure, a paragraph.
+Writes ``figures/transfer``: the heat map, its table of cells, Dice of each structure, a paragraph;
+unless it is the smoke profile, the paragraph also stands in the README.
 """
 
 import argparse
@@ -13,6 +14,7 @@ from lib import paths
 from lib.errors import OsteoBookError
 from lib.files import replacing
 from lib.profiles import NAMES
+from lib.readme import write_part
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -49,9 +51,10 @@ def transfer(profile: str, seed: int, device: str, figures_only: bool = False) -
     table = cells(metrics)
     text = paragraph(table, listed[0]["epochs"] * listed[0]["steps"])
     source = {"profile": profile, "seed": seed, "data": data} | run_record(folders)
-    write(
-        paths.figure_place("transfer", profile, False), table, by_structure(metrics), text, source
-    )
+    place = paths.figure_place("transfer", profile, False)
+    write(place, table, by_structure(metrics), text, source)
+    if profile != "smoke":
+        write_part("transfer", text.strip())
     return text
 
 

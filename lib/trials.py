@@ -138,7 +138,8 @@ def run_trial(description: dict, folder: Path, data_root: str) -> None:
 
 def _data_record(description: dict, data_root: str) -> dict:
     """Whether the data are phantoms, what these say of themselves, and the data's fingerprint."""
-    note = synthetic_note(paths.data_root(data_root) / description["trial"]["study"])
+    trial = description["trial"]  # some use the data of another study
+    note = synthetic_note(paths.data_root(data_root) / trial.get("data_of", trial["study"]))
     return {"synthetic": bool(note), "note": note, "fingerprint": description["data"]}
 
 

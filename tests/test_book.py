@@ -114,11 +114,28 @@ def pages(place):
 
 def test_every_study_and_part_has_a_page_that_all_others_link_to(pages):
     expected = {f"{name}.html" for name in paths.STUDIES.values()} | {
-        *("index.html", "ledger.html", "audit.html", "checklists.html", "environment.html"),
+        *("index.html", "ledger.html", "audit.html", "transfer.html", "checklists.html"),
+        "environment.html",
     }
     assert set(pages) == expected
     for page in pages.values():
         assert expected <= set(page.links)
+
+
+def test_the_loss_transfer_is_shown_where_it_has_run(place):
+    assert "python -m lib.transfer" in written()["transfer.html"].text
+    place = paths.FIGURES / "transfer"
+    place.mkdir()
+    cell = {"task": "knee", "idea": "boundary", "home": False, "mean": 0.81, "sd": 0.02, "n": 7}
+    cell |= {"difference": 0.03, "low": 0.01, "high": 0.05, "p_holm": 0.04}
+    pd.DataFrame([cell | {"baseline": "dice_bce"}, cell | {"baseline": "bce"}]).to_csv(
+        place / "transfer.csv", index=False
+    )
+    (place / "paragraph.md").write_text("What the matrix says.")
+    (place / "transfer.png").write_bytes(b"picture")
+    page = written()["transfer.html"].text
+    assert "What the matrix says." in page and page.count("boundary on knee") == 1
+    assert "0.03 [0.01, 0.05]" in page
 
 
 def test_every_link_and_picture_resolves(pages):

@@ -8,7 +8,9 @@ import pytest
 from lib import ledger, paths
 from lib.claims import claims_of
 from lib.errors import SettingError
+from lib.readme import markers, with_part
 
+BEGIN, END = markers("ledger")
 STUDIES = ["humerus", "wrist", "pediatric", "knee", "hand"]
 SOURCE = {
     "synthetic": True,
@@ -41,7 +43,7 @@ def leave(folder, study, verdict="inconclusive", drop=0, **changes):
 
 def test_the_readme_and_the_published_ledger_agree_with_the_results():
     table, text = ledger.ledger(), (paths.ROOT / "README.md").read_text(encoding="utf-8")
-    assert ledger.readme_with(table, text) == text, "Fix: python -m lib.ledger"
+    assert with_part(text, "ledger", ledger.markdown(table)) == text, "Fix: python -m lib.ledger"
     published = pd.read_csv(paths.ROOT / "figures" / "ledger.csv", dtype={"seeds": str})
     same = published.astype(table.dtypes.to_dict())
     pd.testing.assert_frame_equal(same, table, check_exact=True)
@@ -149,16 +151,18 @@ def test_how_a_run_was_made_is_listed_once(figures):
 
 def test_only_what_stands_between_the_markers_changes(figures):
     table = ledger.ledger()
-    text = ledger.readme_with(table, f"before\n{ledger.BEGIN}\nstale text\n{ledger.END}\nafter\n")
-    assert text.startswith(f"before\n{ledger.BEGIN}\n**Not run yet**: 41 claims")
-    assert text.endswith(f"\n{ledger.END}\nafter\n") and "stale text" not in text
-    assert ledger.readme_with(table, text) == text
+    text = with_part(
+        f"before\n{BEGIN}\nstale text\n{END}\nafter\n", "ledger", ledger.markdown(table)
+    )
+    assert text.startswith(f"before\n{BEGIN}\n**Not run yet**: 41 claims")
+    assert text.endswith(f"\n{END}\nafter\n") and "stale text" not in text
+    assert with_part(text, "ledger", ledger.markdown(table)) == text
 
 
-@pytest.mark.parametrize("text", ["", ledger.BEGIN, f"{ledger.END} {ledger.BEGIN}"])
+@pytest.mark.parametrize("text", ["", BEGIN, f"{END} {BEGIN}"])
 def test_a_readme_without_its_markers_is_an_error(figures, text):
     with pytest.raises(SettingError, match="restore them"):
-        ledger.readme_with(ledger.ledger(), text)
+        with_part(text, "ledger", ledger.markdown(ledger.ledger()))
 
 
 def test_figures_elsewhere_leave_the_readme_alone(figures):
@@ -174,7 +178,7 @@ def test_the_repositorys_own_figures_reach_the_readme(tmp_path, monkeypatch, cap
     monkeypatch.setattr(paths, "ROOT", tmp_path)
     monkeypatch.setattr(paths, "FIGURES", tmp_path / "figures")
     readme = tmp_path / "README.md"
-    readme.write_text(f"{ledger.BEGIN}\n{ledger.END}\n")
+    readme.write_text(f"{BEGIN}\n{END}\n")
     leave(tmp_path / "figures" / "hand", "hand", "contradicted")
     assert ledger.main() == 0
     assert "6 claims: 6 contradicted" in readme.read_text()

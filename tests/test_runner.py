@@ -17,8 +17,9 @@ import psutil
 import pytest
 
 import lib
-from lib import executing, ledger, paths, runner, runner_checks
+from lib import executing, paths, runner, runner_checks
 from lib.errors import DataError, OsteoBookError, SettingError
+from lib.readme import markers
 
 PARAMETERS = (
     'profile = "smoke"\nseed = 0\ndevice = "auto"\ndata_root = ""\nfigures_only = False  # as it is'
@@ -269,7 +270,7 @@ def published(place, monkeypatch):
     monkeypatch.setattr(paths, "ROOT", place)
     (place / "requirements.txt").touch()
     readme = place / "README.md"
-    readme.write_text(f"{ledger.BEGIN}\n{ledger.END}\n")
+    readme.write_text("\n".join(markers("ledger")))
     return readme
 
 

@@ -28,7 +28,7 @@ ROWS = (
         "postprocessing",
         "uncertainty",
     ),
-    ("embedding", "ranking", "statistics", "claims", "audits", "ledger"),
+    ("embedding", "ranking", "statistics", "claims", "audits", "readme", "ledger"),
     ("figures", "explore"),
     ("trials",),
     ("studies",),

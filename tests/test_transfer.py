@@ -21,6 +21,7 @@ from lib.losses import (
 )
 from lib.models.shape_autoencoder import ShapeAutoencoder, frozen
 from lib.profiles import NAMES
+from lib.readme import with_part
 from lib.statistics import holm
 from lib.studies import transfer, transfer_data, transfer_results, transfer_trials
 from lib.studies.transfer import BASELINES, IDEAS, Step
@@ -353,3 +354,9 @@ def test_everything_is_written(table, tmp_path, monkeypatch):
     kept = pd.read_csv(tmp_path / "transfer" / "transfer.csv")
     pd.testing.assert_frame_equal(kept, table, check_dtype=False)
     assert "Synthetic" in (tmp_path / "transfer" / "transfer.svg").read_text()
+
+
+def test_the_readme_says_what_the_published_matrix_says():
+    published = (paths.FIGURES / "transfer" / "paragraph.md").read_text(encoding="utf-8").strip()
+    text = (paths.ROOT / "README.md").read_text(encoding="utf-8")
+    assert with_part(text, "transfer", published) == text, "Fix: python -m lib.transfer"

@@ -17,16 +17,18 @@ from pygments.formatters import HtmlFormatter
 
 from lib import ledger, paths
 from lib.audits import report
-from lib.book.chapters import FAILED, read_chapter
+from lib.book.chapters import FAILED, data_uri, read_chapter
 from lib.checklists import checklist
 from lib.claims import VERDICTS
 from lib.files import replacing
 
 HERE = Path(__file__).parent
+SHOWN_BASELINE = "dice_bce"  # of the loss transfer
 CODE_LIGHT, CODE_DARK = "default", "github-dark"
 PARTS = {
     "ledger.html": "Ledger",
     "audit.html": "Audit",
+    "transfer.html": "Loss transfer",
     "checklists.html": "Checklists",
     "environment.html": "Environment",
 }
@@ -46,6 +48,7 @@ def write_book() -> Path:
         "index.html": {"kind": "index", "counts": ledger.counts(claims)},
         "ledger.html": {"kind": "ledger", "rows": _records(claims)},
         "audit.html": {"kind": "audit", "rows": _records(audit)},
+        "transfer.html": {"kind": "transfer"} | _transfer(),
         "checklists.html": {"kind": "checklists", "rows": _checklists(claims)},
         "environment.html": {"kind": "environment", "facts": facts(), "versions": versions()},
     }
@@ -88,6 +91,19 @@ def verdicts_of(study: str, claims: pd.DataFrame) -> dict[str, dict[str, int]]:
 def _checklists(claims: pd.DataFrame) -> list[dict]:
     tables = (checklist(study, claims).assign(study=study) for study in paths.STUDIES)
     return _records(pd.concat(tables))
+
+
+def _transfer() -> dict:
+    """Picture, paragraph and cells of the loss transfer; rows is empty where it has not run."""
+    place = paths.FIGURES / "transfer"
+    if not (place / "transfer.csv").exists():
+        return {"rows": []}
+    cells = pd.read_csv(place / "transfer.csv")
+    return {
+        "rows": _records(cells[cells["baseline"] == SHOWN_BASELINE]),
+        "picture": data_uri((place / "transfer.png").read_bytes()),
+        "paragraph": (place / "paragraph.md").read_text(encoding="utf-8"),
+    }
 
 
 def _installed(name: str) -> str:

@@ -1,5 +1,6 @@
 """A chapter: an executed notebook as HTML that works offline, and what became of its run."""
 
+import base64
 import copy
 import os
 import re
@@ -21,6 +22,7 @@ CONTROLS = "*Its controls need a live kernel: open the notebook in Jupyter.*"
 COMPLETE, FAILED, NOT_RUN = "complete", "failed", "not run"
 UNKNOWN = "The kernel stopped before a cell reported an error; most often memory ran out."
 SECTION = re.compile(r'<h2 id="([^"]*)">(.*?)<a class="anchor-link"')
+PICTURE = "data:image/png;base64,"
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -143,8 +145,13 @@ def _first_picture(content: nbformat.NotebookNode) -> str:
     for cell in content.cells:
         for shown in cell.get("outputs", ()):
             if png := shown.get("data", {}).get("image/png"):
-                return "data:image/png;base64," + "".join(png.split())
+                return PICTURE + "".join(png.split())
     return ""
+
+
+def data_uri(png: bytes) -> str:
+    """A picture that needs no file of its own."""
+    return PICTURE + base64.b64encode(png).decode()
 
 
 def _error(content: nbformat.NotebookNode) -> str:

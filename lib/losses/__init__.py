@@ -1,9 +1,11 @@
 """Every loss as a pure function; weighting schemes as small objects.
 
-Logits and targets are ``B x K x H x W`` with K independent sigmoid channels. Losses are computed in
+Logits and targets are ``B x K x H x W`` with K independent sigmoid channels, unless a loss says
+softmax (pediatric, hand); self-supervised losses take projections of views. Losses are computed in
 float32 even under autocast, return a scalar mean, and are finite for empty masks.
 """
 
+from lib.losses.adversarial import adversarial_loss, discriminator_accuracy, discriminator_loss
 from lib.losses.boundary import boundary_loss, edge_cross_entropy, signed_distance
 from lib.losses.contrastive import pixel_contrastive_loss
 from lib.losses.dual_level import (
@@ -14,6 +16,9 @@ from lib.losses.dual_level import (
 )
 from lib.losses.focal import focal_loss, foreground_alpha
 from lib.losses.overlap import binary_cross_entropy, dice_loss
+from lib.losses.self_supervised import nt_xent, supervised_contrastive, swav, vicreg
+from lib.losses.shape_prior import class_cross_entropy, regularised_loss, shape_prior_loss
+from lib.losses.transport import router_divergence, soft_iou_cost, transport_loss, transport_plan
 from lib.losses.weighting import LinearWeighting, UncertaintyWeighting
 
 __all__ = [
@@ -31,4 +36,18 @@ __all__ = [
     "pixel_contrastive_loss",
     "region_area_weights",
     "signed_distance",
+    "adversarial_loss",
+    "discriminator_accuracy",
+    "discriminator_loss",
+    "nt_xent",
+    "supervised_contrastive",
+    "swav",
+    "vicreg",
+    "class_cross_entropy",
+    "regularised_loss",
+    "shape_prior_loss",
+    "router_divergence",
+    "soft_iou_cost",
+    "transport_loss",
+    "transport_plan",
 ]

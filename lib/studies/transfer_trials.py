@@ -46,7 +46,7 @@ def trials(profile: str, seed: int, device: str = "cpu") -> list[dict]:
     shared = {key: value for key, value in settings.items() if key != "seeds"}
     shared |= {"study": "transfer", "fold": 0, "split_seed": seed, "device": device}
     return [
-        shared | {"dataset": task, "method": idea, "seed": s}
+        shared | {"dataset": task, "method": idea, "seed": s, "data_of": TASKS[task].study}
         for task in TASKS
         for idea in IDEAS
         for s in range(seed, seed + settings["seeds"])
