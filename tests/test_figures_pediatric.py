@@ -344,7 +344,7 @@ def test_error_by_position_is_a_median_over_slices():
     assert len(lines(figure.axes[0], 10)) == 2
     ours = slices().query("method == 'att_unet/multi/base' and position >= 0.9")["value"]
     assert lines(figure.axes[0], 10)[0][-1] == pytest.approx(1 - ours.median())
-    assert "n = 126 slices of 6 examinations" in foot(figure)
+    assert "n = 126 slices per method, of examinations: 6" in foot(figure)
     assert "fraction" in figure.axes[0].get_xlabel() and "1 - Dice" in figure.axes[0].get_ylabel()
 
 

@@ -44,7 +44,7 @@ def error_by_position(slices: pd.DataFrame, metric: str = "dice", n_bins: int = 
     _legend(figure)
     cases = chosen["case"].nunique()
     slices_each = chosen.groupby("method").size().max()
-    note(figure, f"n = {slices_each} slices of {cases} examinations per method, not independent.")
+    note(figure, f"n = {slices_each} slices per method, of examinations: {cases}; not independent.")
     note(figure, f"Line: median in {n_bins} parts of the extent. Band: percentiles 16 and 84.")
     return figure
 

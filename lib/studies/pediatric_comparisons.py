@@ -97,14 +97,18 @@ def adjusted(frame: pd.DataFrame, column: str) -> pd.DataFrame:
 
 
 def tested(gains: pd.Series, seed: int) -> dict:
-    """Are paired gains (one an examination) above 0? n, verdict, gain, sd, low, high, p, test."""
+    """Are paired gains (one an examination) above 0? n, verdict, gain, sd, low, high, p, test.
+
+    SD and interval of a single examination are NaN.
+    """
     if not len(gains):
         none = dict.fromkeys(("gain", "sd", "low", "high", "p"), np.nan) | {"test": ""}
         return {"n": 0, "verdict": "inconclusive"} | none
     test = paired_test(gains, np.zeros(len(gains)), seed)
     verdict = verdict_from_interval(test["low"], test["high"], +1)
     found = {"n": test["n"], "verdict": verdict, "gain": test["mean_difference"]}
-    return found | {name: test[name] for name in ("sd", "low", "high", "p", "test")}
+    found |= {name: test[name] for name in ("sd", "low", "high", "p", "test")}
+    return found | ({"low": np.nan, "high": np.nan} if len(gains) == 1 else {})  # nothing to draw
 
 
 def all_better(table: pd.DataFrame, cells: list[tuple], seed: int) -> Verdict:
