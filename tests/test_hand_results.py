@@ -253,3 +253,15 @@ def test_draws_are_paired_over_methods(predictions):
     twin = scores[scores["method"] == "simclr"].assign(method="swav")
     found = draws(pd.concat([scores[scores["method"] == "simclr"], twin]), seed=0)
     np.testing.assert_array_equal(*(values["f1"] for values in found.values()))
+
+
+@pytest.mark.parametrize(("shift", "expected"), [(0.0, "inconclusive"), (0.01, "reproduced")])
+def test_a_claim_of_several_comparisons_needs_intervals_that_hold_together(shift, expected):
+    zero = np.zeros(2001)
+    gains = np.linspace(-0.01, 0.99, 2001) + shift  # 95 % alone: from 0.015 + shift
+    drawn = {
+        ("masked", method): {name: values for name in hand_claims.MEASURES}
+        for method, values in (("simclr", gains), ("supervised", zero))
+    }
+    subjects = pd.Series([0, 1] * 10)
+    assert hand_claims.pretraining_beats_supervision(drawn, subjects).verdict == expected
