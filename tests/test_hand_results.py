@@ -9,7 +9,13 @@ import pytest
 from lib.claims import VERDICTS
 from lib.statistics import SMALLEST_N
 from lib.studies.hand import BONES
-from lib.studies.hand_claims import hand_claims, segmentation_works, some_bones_contribute_most
+from lib.studies.hand_claims import (
+    MEASURES,
+    hand_claims,
+    pretraining_beats_supervision,
+    segmentation_works,
+    some_bones_contribute_most,
+)
 from lib.studies.hand_index import readers_table
 from lib.studies.hand_learning import metrics as subject_metrics
 from lib.studies.hand_results import (
@@ -260,8 +266,8 @@ def test_a_claim_of_several_comparisons_needs_intervals_that_hold_together(shift
     zero = np.zeros(2001)
     gains = np.linspace(-0.01, 0.99, 2001) + shift  # 95 % alone: from 0.015 + shift
     drawn = {
-        ("masked", method): {name: values for name in hand_claims.MEASURES}
+        ("masked", method): dict.fromkeys(MEASURES, values)
         for method, values in (("simclr", gains), ("supervised", zero))
     }
     subjects = pd.Series([0, 1] * 10)
-    assert hand_claims.pretraining_beats_supervision(drawn, subjects).verdict == expected
+    assert pretraining_beats_supervision(drawn, subjects).verdict == expected
