@@ -265,7 +265,7 @@ def test_slices_of_equal_methods_have_p_one_and_unpaired_ones_none():
     assert np.isnan(found.loc[("ankle", "dice", "att_unet/multi/adv"), "p"])  # four are paired
 
 
-def test_by_position_averages_examinations_not_slices():
+def test_extremities_average_examinations_not_slices():
     found = (("a", 0, 0.0, 0.2), ("a", 1, 0.05, 0.4), ("b", 0, 0.1, 0.7), ("a", 9, 1.0, 0.5),
              ("b", 5, 0.5, 0.9), ("a", 5, 0.5, 0.8))  # fmt: skip
     rows = [
@@ -274,11 +274,6 @@ def test_by_position_averages_examinations_not_slices():
         | {"slice": k, "position": position, "value": value}
         for case, k, position, value in found
     ]
-    table = slices_of.by_position(pd.DataFrame(rows), bins=5).set_index("position")
-    first, last = table.loc[0.1], table.loc[0.9]
-    assert first["value"] == pytest.approx(50) and (first["n"], first["examinations"]) == (3, 2)
-    assert (first["low"], first["high"]) == pytest.approx((30, 70))
-    assert last["value"] == pytest.approx(50) and last["n"] == 1
     ends = slices_of.extremities(pd.DataFrame(rows)).iloc[0]
     a, b = np.mean([20, 40, 50]), 70
     assert ends["ends"] == pytest.approx((a + b) / 2) and ends["middle"] == pytest.approx(85)

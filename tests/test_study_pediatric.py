@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from lib import paths, training
-from lib.data.volumes import read_volume
 from lib.errors import DataError, SettingError
 from lib.losses.adversarial import adversarial_loss, discriminator_loss
 from lib.losses.shape_prior import class_cross_entropy, shape_prior_loss
@@ -501,15 +500,6 @@ def test_shape_codes_are_of_single_bones_of_seen_examinations(finished):
         assert codes.shape == (len(bones), 16 * 8) and len(groups) == len(bones)
         assert set(bones) == set(pediatric.JOINTS["shoulder"])
         assert "shoulder0" not in set(groups) and len(set(groups)) == 4  # the test examination
-
-
-def test_a_new_volume_comes_back_in_its_own_geometry(finished):
-    found, data_root = finished
-    folder = found["ankle"]["network"][-1]
-    path = f"{data_root}/pediatric/images/ankle0.nii.gz"
-    labels, affine = pediatric.segmented_file(folder, path)
-    assert labels.shape == SHAPE and labels.dtype == np.uint8
-    assert np.array_equal(affine, read_volume(path).affine)
 
 
 def test_a_joint_without_rows_is_left_out(tmp_path):

@@ -15,11 +15,9 @@ import torch
 
 from lib.checkpoints import load_weights, save_weights
 from lib.data.joints import JOINTS
-from lib.data.volumes import read_volume, resized, restored
 from lib.errors import SettingError
 from lib.files import replacing, write_table
 from lib.metrics import dice
-from lib.models.pediatric_networks import SegmentationNetwork
 from lib.models.shape_autoencoder import ShapeAutoencoder, frozen, pooled_codes
 from lib.studies import pediatric_evaluation as evaluation
 from lib.studies import pediatric_learning as learning
@@ -130,12 +128,6 @@ def load_autoencoder(folder: Path) -> ShapeAutoencoder:
     return frozen(load_weights(folder / "weights.safetensors", autoencoder))
 
 
-def load_network(folder: Path) -> SegmentationNetwork:
-    """Of a finished trial that kept its weights (the proposed method, fold 0); on the CPU."""
-    network = learning.segmentation_network(stored_trial(folder) | {"weights": "none"})
-    return load_weights(folder / "weights.safetensors", network).eval()
-
-
 def shape_codes(folder: Path, data_root: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pooled codes of every mask of a single bone that a trial's auto-encoder may have seen.
 
@@ -160,22 +152,3 @@ def shape_codes(folder: Path, data_root: str) -> tuple[np.ndarray, np.ndarray, n
         names += [bone] * len(shown)
         cases += data.cases["case"].iloc[data.examination[shown]].tolist()
     return np.concatenate(codes), np.array(names), np.array(cases)
-
-
-def segmented_file(folder: Path, path: str | Path) -> tuple[np.ndarray, np.ndarray]:
-    """Labels of a whole new volume in its original geometry, and its affine.
-
-    Args:
-        folder: of a network's trial that kept its weights.
-        path: NIfTI or NRRD file, or a folder of DICOM slices, of the trial's joint.
-
-    Returns:
-        uint8 in the order of axes of the file, 0 background, 1 to C the bones; affine 4 x 4.
-    """
-    trial, volume = stored_trial(folder) | {"device": "cpu"}, read_volume(path)
-    blank = np.zeros(volume.array.shape, np.uint8)
-    images, *_ = resized(volume, blank, trial["image_size"], trial["normalisation"])
-    found = learning.predict(trial, load_network(folder), images[:, None])
-    labels = evaluation.labels_of([found.transpose(1, 0, 2, 3)])
-    labels = evaluation.cleaned(labels, JOINTS[trial["dataset"]], trial["strategy"])
-    return restored(labels, volume), volume.affine

@@ -95,23 +95,6 @@ def slice_p(gains: pd.Series) -> float:
     return float(wilcoxon(differing).pvalue) if len(differing) else 1.0
 
 
-def by_position(slices: pd.DataFrame, bins: int = 10) -> pd.DataFrame:
-    """Metrics along the bones' extent (0 to 1), in ``bins`` equal parts; beyond the paper.
-
-    Slices are averaged within an examination first. Columns: dataset, method, its parts, metric,
-    position (middle of the part), value (mean over examinations, %), low, high (smallest and
-    largest examination), n (slices), examinations.
-    """
-    table = _scored(slices)
-    part = np.minimum((table["position"] * bins).astype(int), bins - 1)
-    table = table.assign(position=(part + 0.5) / bins)
-    keys = ["dataset", "method", "metric", "position"]
-    means = table.groupby([*keys, *EXAMINATION])["value"].mean().groupby(keys)
-    found = means.agg(value="mean", low="min", high="max", examinations="size")
-    counted = table.drop_duplicates([*keys, *EXAMINATION, "slice"]).groupby(keys).size()
-    return with_parts(found.assign(n=counted).reset_index())
-
-
 def extremities(slices: pd.DataFrame) -> pd.DataFrame:
     """Slices in the outer fifths of the bones against those between; beyond the paper.
 
