@@ -235,7 +235,7 @@ PROFILES = {
             "image_size": 128,
             "widths": (8, 16, 32, 48, 48, 48, 48),
             "unet_width": 8,
-            "segmentation_epochs": 90,
+            "segmentation_epochs": 76,
             "segmentation_batch": 4,
             "segmentation_lr": 4e-3,
             "segmentation_patience": None,  # the rate falls linearly, the row cap rises late
@@ -246,7 +246,7 @@ PROFILES = {
             "view_sizes": (48, 24),
             "whole_side": 96,  # of a patch as it is classified; crops show theirs up to 2.7x larger
             "batch_size": 64,
-            "epochs": 9,
+            "epochs": 8,
             "steps": 10,
             "learning_rate": 1.0,  # 0.3 hardly moves in so few steps
             "probe_epochs": 30,
