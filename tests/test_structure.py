@@ -17,7 +17,7 @@ ROWS = (
     ("phantoms",),
     ("data",),
     ("models", "losses"),
-    ("larc", "schedules", "stopping", "training"),
+    ("larc", "schedules", "short_trainings", "stopping", "training"),
     (
         "complexity",
         "cortical_index",

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from lib.checkpoints import save_weights
 from lib.data.batches import Batches
@@ -27,6 +27,7 @@ from lib.files import replacing, write_table
 from lib.losses.transport import annealed_row_cap, transport_loss
 from lib.metrics import dice
 from lib.models.mixture_segmenter import DeterministicSegmenter, MixtureSegmenter
+from lib.short_trainings import linear_fall, start_at_shares
 from lib.studies.hand import BONES, Data, load, out_of_square, radiograph, split
 from lib.studies.hand_segmentation_scores import (
     Predicted,
@@ -35,7 +36,6 @@ from lib.studies.hand_segmentation_scores import (
     summarised,
     with_background,
 )
-from lib.studies.pediatric_starts import start_at_shares
 from lib.training import Fit, fit, mixed_precision, report_to, seed_everything
 from lib.uncertainty import bone_entropy
 
@@ -116,19 +116,19 @@ def learn(
     cap = RowCap(trial["patience"], samples, trial["epochs"])
     examples = batches(trial, data, parts["train"])
     steps = max(1, trial["epochs"] * len(examples))  # without a batch it is ``fit`` that complains
-    short = trial["patience"] is None
+    if trial["patience"] is None:
+        pace = linear_fall(adam, steps)
+    else:
+        pace = {"scheduler": ReduceLROnPlateau(adam, patience=trial["patience"], **PLATEAU)}
     settings = Fit(
         adam,
         trial["epochs"],
         trial["seed"],
         trial["device"],
-        scheduler=LambdaLR(adam, lambda step: max(1 - step / steps, 0))
-        if short
-        else ReduceLROnPlateau(adam, patience=trial["patience"], **PLATEAU),
-        step_scheduler_each_batch=short,
         monitor="val_ged",
         keep_best=True,
         stop=cap.follow,
+        **pace,
     )
     return fit(
         network,

@@ -27,9 +27,9 @@ from lib.models.pediatric_networks import (
     pediatric_network,
 )
 from lib.models.shape_autoencoder import ShapeAutoencoder
+from lib.short_trainings import linear_fall, start_at_shares
 from lib.studies.pediatric_data import Data
 from lib.studies.pediatric_evaluation import labels_of
-from lib.studies.pediatric_starts import decay, start_at_shares
 from lib.training import Fit, fit, mixed_precision, report_to
 
 CODE_WIDTH = 16  # channels of a shape code, times the auto-encoder's width
@@ -140,7 +140,7 @@ def learn_autoencoder(
         return {"dice": mean_dice(reconstructed(trial, autoencoder, truth), truth)}
 
     adam = torch.optim.Adam(autoencoder.parameters(), trial["learning_rate"], fused=True)
-    settings = Fit(adam, trial["epochs"], trial["seed"], trial["device"], **decay(trial, adam))
+    settings = Fit(adam, trial["epochs"], trial["seed"], trial["device"], **_pace(trial, adam))
     return _fitted(trial, autoencoder, data, parts, loss, settings, validate, folder)
 
 
@@ -177,7 +177,7 @@ def learn_network(
     settings = Fit(
         adam, trial["epochs"], trial["seed"], trial["device"],
         monitor="val_dice" if best else None, maximise=True, keep_best=best,
-        **decay(trial, adam),
+        **_pace(trial, adam),
     )  # fmt: skip
 
     def validate(players: Players, epoch: int) -> dict:  # noqa: ARG001
@@ -229,6 +229,13 @@ def _discriminate(players: Players, optimizer, fake: tuple, real: tuple) -> dict
     players.discriminators.requires_grad_(False)
     accuracy = sum(discriminator_accuracy(*pair) for pair in pairs) / len(pairs)
     return {"d_loss": loss.detach(), "d_accuracy": accuracy}
+
+
+def _pace(trial: dict, optimizer: torch.optim.Optimizer) -> dict:
+    """Rates are constant in the paper's trainings [A]."""
+    if trial["schedule"] == "constant":
+        return {}
+    return linear_fall(optimizer, trial["epochs"] * trial["steps"])
 
 
 def _fitted(trial, model, data: Data, parts: dict, loss, settings, validate, folder):

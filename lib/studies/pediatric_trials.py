@@ -22,7 +22,7 @@ KINDS = ("autoencoder", "network", "evaluation")
 FOUND = ("autoencoder", "networks", "weights")
 PHANTOM_SEED = 0  # the same phantoms for every seed of the study
 # Minutes of 1000 slices of 96 x 96 on one core, at the quick widths: measured
-MINUTES = {"att_unet": 0.20, "vgg_unet": 0.17, "res_unet": 0.24, "dense_unet": 0.47, "": 0.05}
+MINUTES = {"att_unet": 0.26, "vgg_unet": 0.28, "res_unet": 0.33, "dense_unet": 0.53, "": 0.05}
 GPU_SHARE = 0.02  # guessed
 
 

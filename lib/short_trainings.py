@@ -1,4 +1,4 @@
-"""How short trainings of the pediatric study begin, and how their learning rate ends."""
+"""How short trainings begin, and how their learning rate ends (pediatric and hand studies)."""
 
 import numpy as np
 import torch
@@ -21,10 +21,10 @@ def start_at_shares(head: nn.Conv2d, masks: np.ndarray) -> None:
         head.bias.copy_(bias)
 
 
-def decay(trial: dict, optimizer: torch.optim.Optimizer) -> dict:
-    """For ``Fit``: a linear fall to zero in a short training; constant rates in the paper's [A]."""
-    if trial["schedule"] == "constant":
-        return {}
-    steps = trial["epochs"] * trial["steps"]
+def linear_fall(optimizer: torch.optim.Optimizer, steps: int) -> dict:
+    """For ``Fit``: learning rates that fall linearly to zero within ``steps`` [A].
+
+    The rates of long trainings are constant or wait for a plateau, which a short one ends before.
+    """
     scheduler = LambdaLR(optimizer, lambda step: max(1 - step / steps, 0))
     return {"scheduler": scheduler, "step_scheduler_each_batch": True}
