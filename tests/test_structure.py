@@ -282,7 +282,7 @@ def test_the_good_notebook_is_good():
         (lambda cells: cells[-1].update(execution_count=None), "not those of one run"),
         (lambda cells: cells[-1].update(execution_count=7), "not those of one run"),
         (lambda cells: cells[-1].outputs[0].update(output_type="error"), "a stored error"),
-        (lambda cells: cells.extend([cells[-1]] * 29), "32 code cells"),
+        (lambda cells: cells.extend([cells[-1]] * 30), "32 code cells"),
     ],
 )
 def test_bad_notebooks_are_found(change, expected):
