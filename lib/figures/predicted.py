@@ -46,7 +46,9 @@ def outlines(views: Sequence[View], title: str) -> Figure:
     height = WIDTH_IN / max(sum(ratios), 1)
     figure = new_figure(height + MARGIN_IN, max(height * sum(ratios), WIDTH_IN / 2))
     grid = figure.subplots(1, len(panels), squeeze=False, width_ratios=ratios)[0]
-    colours = label_colours(views[0].masks) | COLOURS
+    names = views[0].masks
+    # a study's own colours, or those of the bones: a mixture of both has look-alikes
+    colours = COLOURS if set(names) <= set(COLOURS) else label_colours(names)
     for axes, view in zip(grid, views, strict=False):
         show(axes, view.image)
         axes.set_title(view.title)
