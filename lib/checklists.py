@@ -24,6 +24,7 @@ STATED, NOT_STATED = "stated", "not stated"
 NO_PATIENTS = "does not apply on phantoms"
 OF_PATIENTS = (5, 8, 12, 15, 16, 17, 18, 33, 34)  # items that ask for people
 COLUMNS = ["item", "section", "topic", "state", "answer", "source"]
+ITEMS, ANSWERS = (paths.DATA / "checklists" / name for name in ("claim.csv", "studies.csv"))
 TEXTS = "data/checklists/studies.csv"
 PROFILE = "lib/profiles.py"
 LEDGER = "figures/ledger.csv"
@@ -42,7 +43,7 @@ def checklist(study: str, claims: pd.DataFrame | None = None) -> pd.DataFrame:
     rows = claims[claims["study"] == study]
     run = rows[rows["data"] == PHANTOM] if (rows["data"] == PHANTOM).any() else rows
     answers = _of_design(study, run) | _of_notebook(study) | _of_run(study, run)
-    table = pd.read_csv(paths.DATA / "checklists" / "claim.csv")
+    table = pd.read_csv(ITEMS)
     for column, place in (("answer", 0), ("source", 1)):
         table[column] = [answers.get(item, ("", ""))[place] for item in table["item"]]
     table["state"] = [STATED if answer else NOT_STATED for answer in table["answer"]]
@@ -55,7 +56,7 @@ def checklist(study: str, claims: pd.DataFrame | None = None) -> pd.DataFrame:
 def _of_design(study: str, run: pd.DataFrame) -> dict[int, tuple[str, str]]:
     """What holds whatever the data: the study's texts with the profile's numbers, its task."""
     settings, task = profile_settings(study, _profile(run)), TASKS[study]
-    texts = pd.read_csv(paths.DATA / "checklists" / "studies.csv")
+    texts = pd.read_csv(ANSWERS)
     texts = texts[texts["study"] == study].set_index("item")["answer"]
     found = {item: (text.format(**settings), TEXTS) for item, text in texts.items()}
     if (run["data"] == PHANTOM).all():
@@ -79,6 +80,8 @@ def _of_notebook(study: str) -> dict[int, tuple[str, str]]:
         return {}
     cells = nbformat.read(notebook, as_version=4).cells
     texts = [cell.source for cell in cells if cell.cell_type == "markdown"]
+    if not texts:
+        return {}
     title, _, summary = texts[0].partition("\n")
     found = {1: title.removeprefix("# "), 2: _paragraph(summary)}
     for item, heading in ((3, "What the paper claims"), (38, "Limits")):

@@ -67,7 +67,7 @@ def step_of(structures: int, epoch: int = 1, seed: int = 0, **changes) -> Step:
         "progress": (epoch, 4),
         "fractions": target.double().mean((0, 2, 3)),
         "weighting": UncertaintyWeighting(4),
-        "prior": frozen(ShapeAutoencoder(structures, 2)),
+        "prior": frozen(ShapeAutoencoder(structures, 2)),  # its first weights: any will do
     }
     return Step(**(values | changes))
 
@@ -125,11 +125,21 @@ def test_one_structure_keeps_the_internal_level_of_the_dual_weights():
     assert transfer.dual_level(step).item() == pytest.approx(expected, rel=1e-5)
 
 
+class Halves(ShapeAutoencoder):
+    """Its code is the mean of the left half and that of the right one, times 100."""
+
+    def encode(self, mask):
+        return 100 * torch.stack([half.mean((1, 2, 3)) for half in mask.chunk(2, 3)], 1)
+
+
 def test_the_shape_prior_costs_nothing_where_the_mask_is_right():
-    step = step_of(2)
+    step = step_of(2, prior=Halves(2, 2))
     right = step._replace(logits=200 * step.target - 100)
     assert transfer.shape(right).item() == pytest.approx(baseline(right), abs=1e-6)
-    assert transfer.shape(step).item() > baseline(step)
+    p, y = (mask.chunk(2, 3) for mask in (torch.sigmoid(step.logits), step.target))
+    gaps = [(a.mean((1, 2, 3)) - b.mean((1, 2, 3))).square() for a, b in zip(p, y, strict=True)]
+    expected = baseline(step) + 0.1 * 100**2 * torch.stack(gaps).mean().item()
+    assert transfer.shape(step).item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_soft_iou_is_the_cost_of_the_only_plan():
@@ -158,8 +168,10 @@ def test_trainings_differ_in_nothing_but_task_idea_and_seed(profile):
     assert {(t["dataset"], t["method"], t["seed"]) for t in listed} == set(
         product(TASKS, IDEAS, seeds)
     )
-    rest = [{k: v for k, v in t.items() if k not in ("dataset", "method", "seed")} for t in listed]
+    own = ("dataset", "data_of", "method", "seed")
+    rest = [{key: value for key, value in t.items() if key not in own} for t in listed]
     assert all(other == rest[0] for other in rest)
+    assert all(trial["data_of"] == TASKS[trial["dataset"]].study for trial in listed)
     assert all(map(transfer_trials.is_listed, listed))
     assert not transfer_trials.is_listed(listed[0] | {"epochs": 999})
 
