@@ -100,9 +100,9 @@ def paired_test(a, b, seed=0) -> dict:
     """Two-sided Wilcoxon signed-rank test of paired values: `n mean_difference sd low high p test`.
 
     The difference is a - b, sd its SD (n - 1; NaN for one pair), low and high its 95 % bootstrap
-    interval. Pairs without a difference
-    are left out of the ranks; p is 1 where no pair differs. Fewer than six differing pairs cannot
-    reach p < 0.05, which `test` then says. Raises SettingError for NaN or unequal lengths.
+    interval. Pairs without a difference are left out of the ranks; p is 1 where no pair differs.
+    Fewer than six differing pairs cannot reach p < 0.05, which `test` then says.
+    Raises SettingError for NaN or unequal lengths.
     """
     a, b = _checked_arrays(a, b)
     difference = np.subtract(a, b, dtype=np.float64)

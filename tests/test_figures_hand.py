@@ -220,6 +220,18 @@ def test_rows_of_a_subject_are_drawn_together():
     assert thrice[4:] == pytest.approx(alone[4:])  # not narrower for being repeated
 
 
+def test_every_resample_keeps_the_prevalence():
+    labels, probability = np.array([1] + [0] * 9), np.array([0.55, *np.linspace(0.1, 0.9, 9)])
+    roc = bootstrap_roc(labels, probability, np.arange(10), n_resamples=300)
+    # the only positive is in each of them: its sensitivity is a step from 0 to 1, never undefined
+    assert set(roc.tpr) == {0.0, 1.0} and np.isfinite([roc.auc_low, roc.auc_high]).all()
+    other = bootstrap_roc(1 - labels, 1 - probability, np.arange(10), n_resamples=300)
+    assert roc.auc == pytest.approx(other.auc) == pytest.approx(5 / 9)
+    beaten = np.random.default_rng([0, 0]).multinomial(9, np.full(9, 1 / 9), size=300)
+    expected = np.quantile(beaten[:, :5].sum(1) / 9, (0.025, 0.975))
+    assert (roc.auc_low, roc.auc_high) == pytest.approx(tuple(expected))
+
+
 def test_roc_bands_say_auc_and_n():
     table = by_subject()
     figure = figures.roc_bands(table, n_resamples=200)

@@ -26,7 +26,6 @@ class Roc(NamedTuple):
     auc: float
     auc_low: float
     auc_high: float
-    resamples: int
 
 
 @style()
@@ -36,7 +35,7 @@ def roc_bands(predictions: pd.DataFrame, n_resamples: int = 2000, seed: int = 0)
     Args:
         predictions: method, subject, label (0/1), probability of 1. Several rows of one subject,
             such as those of several splits, are pooled and resampled together.
-        n_resamples: of subjects; those without one of the labels say nothing and are left out.
+        n_resamples: of subjects within each label, as for the tables: the prevalence is kept.
         seed: of the resampling.
 
     Raises:
@@ -60,12 +59,15 @@ def roc_bands(predictions: pd.DataFrame, n_resamples: int = 2000, seed: int = 0)
             axes.tick_params(labelbottom=True)
         if place % columns == 0:
             axes.set_ylabel("Sensitivity (fraction)")
-    note(figure, "Band and interval: 95 %, bootstrap over subjects. Dashed: chance.")
+    note(
+        figure,
+        "Band and interval: 95 %, bootstrap over subjects within each label. Dashed: chance.",
+    )
     return figure
 
 
 def bootstrap_roc(labels, probability, subjects, n_resamples=2000, seed=0) -> Roc:
-    """ROC curve of n rows, with whole subjects resampled.
+    """ROC curve of n rows, with whole subjects resampled within each label.
 
     Args:
         labels: n of 0 or 1, both present.
@@ -82,15 +84,17 @@ def bootstrap_roc(labels, probability, subjects, n_resamples=2000, seed=0) -> Ro
             "Fix: an ROC curve needs subjects of both kinds."
         )
     once = np.ones((1, len(labels)))
-    weights = bootstrap_weights(subjects, n_resamples, seed)
-    weights = weights[(weights[:, labels == 1].any(1)) & (weights[:, labels == 0].any(1))]
+    weights = np.zeros((n_resamples, len(labels)), np.int64)
+    for kind in (0, 1):
+        rows = labels == kind
+        weights[:, rows] = bootstrap_weights(np.asarray(subjects)[rows], n_resamples, [seed, kind])
     fpr, tpr = (rates[0] for rates in _rates(labels, probability, once))
     rates = _rates(labels, probability, weights)
     curves = [np.interp(GRID, *pair) for pair in zip(*rates, strict=True)]
     low, high = np.quantile(curves, (0.025, 0.975), axis=0)
     auc = _auc(labels, probability, once)[0]
     auc_low, auc_high = np.quantile(_auc(labels, probability, weights), (0.025, 0.975))
-    return Roc(fpr, tpr, low, high, float(auc), float(auc_low), float(auc_high), len(weights))
+    return Roc(fpr, tpr, low, high, float(auc), float(auc_low), float(auc_high))
 
 
 def _rates(labels, probability, weights) -> tuple[np.ndarray, np.ndarray]:

@@ -150,7 +150,7 @@ def _draw_view(axes, meshes, distances, scale, view) -> None:
 
 def _scale_bar(axes, corner) -> None:
     x, y, z = corner
-    axes.plot([x, x], [y, y], [z, z + SCALE_MM], color="black", lw=1.6)
+    axes.plot([x, x], [y, y], [z, z + SCALE_MM], color="black", lw=1.6, clip_on=False)
     text = {"fontsize": 6.5, "ha": "center", "va": "bottom", "color": MUTED}
     axes.text(x, y, z + 1.05 * SCALE_MM, f"{SCALE_MM:g} mm", **text)
 
