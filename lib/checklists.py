@@ -24,6 +24,10 @@ STATED, NOT_STATED = "stated", "not stated"
 NO_PATIENTS = "does not apply on phantoms"
 OF_PATIENTS = (5, 8, 12, 15, 16, 17, 18, 33, 34)  # items that ask for people
 COLUMNS = ["item", "section", "topic", "state", "answer", "source"]
+OF_RUN = (24, 29, 35)  # items whose texts hold once the study has run
+REFUSED = "Files that are missing or cannot be used are refused and named"
+NUMBERED = "Published tables number cases and subjects; pictures of them stay out of git"
+READER = {"wrist": "a simulated reader leaves 0.8 to 4 mm around a fracture, drawn for each image"}
 ITEMS, ANSWERS = (paths.DATA / "checklists" / name for name in ("claim.csv", "studies.csv"))
 TEXTS = "data/checklists/studies.csv"
 PROFILE = "lib/profiles.py"
@@ -42,12 +46,14 @@ def checklist(study: str, claims: pd.DataFrame | None = None) -> pd.DataFrame:
     claims = ledger() if claims is None else claims
     rows = claims[claims["study"] == study]
     run = rows[rows["data"] == PHANTOM] if (rows["data"] == PHANTOM).any() else rows
-    answers = _of_design(study, run) | _of_notebook(study) | _of_run(study, run)
+    design, phantoms = _of_design(study, run), (run["data"] == PHANTOM).all()
+    made = _of_phantoms(study, design) if phantoms else {12: (NUMBERED, "lib/figures/saving.py")}
+    answers = design | made | _of_notebook(study) | _of_run(study, run) | _of_real(rows)
     table = pd.read_csv(ITEMS)
     for column, place in (("answer", 0), ("source", 1)):
         table[column] = [answers.get(item, ("", ""))[place] for item in table["item"]]
     table["state"] = [STATED if answer else NOT_STATED for answer in table["answer"]]
-    if (run["data"] == PHANTOM).all():
+    if phantoms:
         without = table["item"].isin(OF_PATIENTS) & (table["answer"] == "")
         table.loc[without, "state"] = NO_PATIENTS
     return table[COLUMNS]
@@ -55,22 +61,40 @@ def checklist(study: str, claims: pd.DataFrame | None = None) -> pd.DataFrame:
 
 def _of_design(study: str, run: pd.DataFrame) -> dict[int, tuple[str, str]]:
     """What holds whatever the data: the study's texts with the profile's numbers, its task."""
-    settings, task = profile_settings(study, _profile(run)), TASKS[study]
-    texts = pd.read_csv(ANSWERS)
-    texts = texts[texts["study"] == study].set_index("item")["answer"]
-    found = {item: (text.format(**settings), TEXTS) for item, text in texts.items()}
-    if (run["data"] == PHANTOM).all():
-        found[14] = (f"{found[14][0]}; exact, as the generator knows it", "lib/phantoms")
-    listed = ", ".join(f"{name} = {value}" for name, value in settings.items())
-    card = "lib/prediction"
-    return found | {
+    task, card = TASKS[study], "lib/prediction"
+    settings = _flat_settings(study, run)
+    texts = _texts(study, settings | {"seen": task.seen, "refused": REFUSED})
+    hidden = ("weights", "phantoms", "phantom_size")  # told by items 24 and 7
+    listed = ", ".join(f"{name} = {v}" for name, v in settings.items() if name not in hidden)
+    return {
         6: ("Rebuilds a published method and compares its variants; no new tool", "README.md"),
         9: (task.seen, card),
         11: (task.purpose, card),
-        13: ("Files that are missing or cannot be used are refused and named", "lib/data/check.py"),
+        13: (REFUSED, "lib/data/check.py"),
         25: (f"{_profile(run)} profile: {listed}", PROFILE),
         39: ("None: for research and teaching, not for clinical use", card),
-    }
+    } | {item: (text, TEXTS) for item, text in texts.items() if item not in OF_RUN}
+
+
+def _flat_settings(study: str, run: pd.DataFrame) -> dict:
+    return pd.json_normalize(profile_settings(study, _profile(run))).iloc[0].to_dict()
+
+
+def _texts(study: str, known: dict) -> dict[int, str]:
+    """The study's own answers by item, filled in; weights stay to be named by a run."""
+    texts = pd.read_csv(ANSWERS)
+    texts = texts[texts["study"] == study].set_index("item")["answer"]
+    return {item: text.format(**known) for item, text in texts.items()}
+
+
+def _of_phantoms(study: str, design: dict[int, tuple[str, str]]) -> dict[int, tuple[str, str]]:
+    """What a generator knows of its pictures."""
+    truth = READER.get(study, "exact, as the generator knows it")
+    found = {14: (f"{design[14][0]}; {truth}", "lib/phantoms")}
+    found[32] = ("None: training and test are of one generator", "lib/phantoms")
+    if study in READER:
+        found[18] = (READER[study].capitalize(), "lib/phantoms")
+    return found
 
 
 def _of_notebook(study: str) -> dict[int, tuple[str, str]]:
@@ -88,9 +112,10 @@ def _of_notebook(study: str) -> dict[int, tuple[str, str]]:
         for text in texts:
             first, _, rest = text.partition("\n")
             if first.startswith("## ") and first.endswith(heading):
-                found[item] = _paragraph(rest) if item == 3 else _joined(rest)
+                claimed = f"As the paper claims: {_paragraph(rest)}"
+                found[item] = claimed if item == 3 else _joined(rest)
     source = notebook.relative_to(paths.NOTEBOOKS.parent).as_posix()
-    return {item: (text, source) for item, text in found.items()}
+    return {item: (text.replace("*", "").replace("`", ""), source) for item, text in found.items()}
 
 
 def _of_run(study: str, run: pd.DataFrame) -> dict[int, tuple[str, str]]:
@@ -103,22 +128,34 @@ def _of_run(study: str, run: pd.DataFrame) -> dict[int, tuple[str, str]]:
     row, source = run.iloc[0], _source(study, run)
     versions = ", ".join(f"{name} {version}" for name, version in source["versions"].items())
     record = f"figures/{study}/provenance.json"
-    tests = sorted({test.split(" (")[0] for test in run["test"].dropna() if test})
-    adjusted = f"; {', '.join(tests)}, adjusted within a claim (Holm)" if tests else ""
+    weights = source.get("weights", "none")
+    named = [
+        "random" if w == "none" else w for w in ([weights] if isinstance(weights, str) else weights)
+    ]
+    texts = _texts(
+        study, _flat_settings(study, run) | {"weights": ", ".join(named), "seen": "", "refused": ""}
+    )
+    units = f"At most {run['n'].max()} units (subjects, examinations or images) behind a claim"
     found |= {
         7: (f"{source['data']} Fingerprint {row.fingerprint}", record),
-        19: (f"At most {run['n'].max()} independent units behind a claim; no calculation", LEDGER),
+        19: (f"{units}; no sample size was calculated", LEDGER),
         23: (versions, record),
-        29: (f"95 % intervals, units resampled{adjusted}", LEDGER),
-        35: (_counted(run), LEDGER),
-        41: (row.command, LEDGER),
+        24: (texts[24], record),
+        29: (texts[29], TEXTS),
+        35: (f"{texts[35]} Claims: {_counted(run)}", LEDGER),
+        41: (f"Notebook and library; repeated by {row.command}", LEDGER),
     }
-    if weights := source.get("weights"):
-        names = weights if isinstance(weights, str) else ", ".join(weights)
-        found[24] = ("random" if names == "none" else names, record)
     if estimates := _estimates(run):
         found[36] = (estimates, LEDGER)
     return found
+
+
+def _of_real(rows: pd.DataFrame) -> dict[int, tuple[str, str]]:
+    """The same claims on real images, where they were tried beside phantoms."""
+    real = rows[(rows["data"] != PHANTOM) & (rows["verdict"] != NOT_RUN)]
+    if real.empty or not (rows["data"] == PHANTOM).any():
+        return {}
+    return {32: (f"Trained and tested anew on real images. Claims: {_counted(real)}", LEDGER)}
 
 
 def _profile(run: pd.DataFrame) -> str:
@@ -131,16 +168,15 @@ def _source(study: str, run: pd.DataFrame) -> dict:
 
 
 def _counted(run: pd.DataFrame) -> str:
-    counts = run["verdict"].value_counts()
-    listed = ", ".join(f"{n} {verdict}" for verdict, n in counts.items())
-    return f"Test part only. Claims: {listed}"
+    """Verdicts with their numbers."""
+    return ", ".join(f"{n} {verdict}" for verdict, n in run["verdict"].value_counts().items())
 
 
 def _estimates(run: pd.DataFrame) -> str:
     """The deciding number of every claim that has one."""
     known = run[run["mean"].notna()]
     return "; ".join(
-        f"{row.claim} {row.measure} {row.mean:.3g}"
+        f"{row.claim} {row.measure}: {row.mean:.3g}"
         + ("" if pd.isna(row.low) else f" [{row.low:.3g}, {row.high:.3g}]")
         for row in known.itertuples()
     )
@@ -152,7 +188,7 @@ def _paragraph(text: str) -> str:
 
 def _joined(text: str) -> str:
     """A list in Markdown as one line."""
-    lines = (line.strip().removeprefix("- ").replace("**", "") for line in text.splitlines())
+    lines = (line.strip().removeprefix("- ") for line in text.splitlines())
     return " ".join(line for line in lines if line)
 
 

@@ -117,8 +117,12 @@ def _figures(study: str, key: dict[str, str]) -> list[Path]:
     return figures or _records(study, key)[:1]
 
 
-def execute(study: str, notebook: Path, parameters: dict, key: dict[str, str]) -> str:
+def execute(
+    study: str, notebook: Path, parameters: dict, key: dict[str, str], shown: bool = True
+) -> str:
     """Execute a notebook at the repository's root and keep its copy, page and key.
+
+    With ``shown``, what the cells print, training bars too, is printed as it comes.
 
     Returns:
         Empty, or the error of the cell that failed; its copy is then kept as ``.failed.ipynb``.
@@ -131,7 +135,7 @@ def execute(study: str, notebook: Path, parameters: dict, key: dict[str, str]) -
         outdated.unlink(missing_ok=True)  # figures that are no longer drawn are forgotten
     try:
         with explained(paths.EXECUTED):
-            if error := _run(notebook, partial, parameters):
+            if error := _run(notebook, partial, parameters, shown):
                 if partial.exists():
                     partial.replace(failed)
                 return error
@@ -146,8 +150,8 @@ def execute(study: str, notebook: Path, parameters: dict, key: dict[str, str]) -
     return ""
 
 
-def _run(notebook: Path, copy: Path, parameters: dict) -> str:
-    """Let papermill execute; what the cells print, training bars too, is shown as it comes."""
+def _run(notebook: Path, copy: Path, parameters: dict, shown: bool) -> str:
+    """Let papermill execute; the error, or empty."""
     import papermill
     from traitlets.config import Config
 
@@ -162,8 +166,8 @@ def _run(notebook: Path, copy: Path, parameters: dict) -> str:
             language="python",
             cwd=paths.ROOT,
             progress_bar=False,
-            stdout_file=sys.stdout,
-            stderr_file=sys.stderr,
+            stdout_file=sys.stdout if shown else None,
+            stderr_file=sys.stderr if shown else None,
             coalesce_streams=True,  # a bar is kept as it ended
             config=Config(KernelManager={"transport_encryption": "auto"}),  # else ipykernel warns
         )

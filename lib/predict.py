@@ -9,7 +9,7 @@ from lib.errors import OsteoBookError
 
 def main(arguments: list[str] | None = None) -> int:
     """Predict, write and tell; 0, 1 where single images could not be used, 2 for other errors."""
-    from lib.prediction import TASKS, newest_weights, predict
+    from lib.prediction import TASKS, best_weights, predict
     from lib.prediction.results import default_folder, empty_images
 
     parser = argparse.ArgumentParser(
@@ -22,9 +22,9 @@ def main(arguments: list[str] | None = None) -> int:
     add = parser.add_argument
     add("--study", required=True, choices=TASKS)
     add("--weights", type=Path, metavar="DIR",
-        help="data/trials/<study>/<trial>; default: the newest that fits")  # fmt: skip
+        help="data/trials/<study>/<trial>; default: the best in validation")  # fmt: skip
     add("--dataset", default="", metavar="NAME",
-        help="of the newest weights, such as ankle or shoulder (pediatric)")  # fmt: skip
+        help="of the weights, such as ankle or shoulder (pediatric)")  # fmt: skip
     add("--out", type=Path, metavar="DIR", help="default: figures/<study>/private/predicted")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto")
     add("images", nargs="+", type=Path, metavar="IMAGE", help="files, or folders to search")
@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("--dataset chooses among trained models; leave it out, or --weights")
     out = options.out or default_folder(options.study, "predicted")
     try:
-        weights = options.weights or newest_weights(options.study, options.dataset)
+        weights = options.weights or best_weights(options.study, options.dataset)
         print(f"weights: {weights}")
         table, problems, _ = predict(options.study, weights, options.images, out, options.device)
     except OsteoBookError as error:

@@ -6,6 +6,7 @@ environment exists.
 
 import argparse
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -128,9 +129,12 @@ def run(options: argparse.Namespace) -> int:
         check_writable(folder)
     if options.profile == "paper" and not options.figures_only:
         _announce_hours(options.notebooks, parameters)
-    failures = 0
-    for position, (study, notebook) in enumerate(options.notebooks.items(), 1):
-        failures += _run_one(study, notebook, parameters, f"[{position}/{len(options.notebooks)}]")
+    jobs = [
+        (study, notebook, parameters, f"[{position}/{len(options.notebooks)}]")
+        for position, (study, notebook) in enumerate(options.notebooks.items(), 1)
+    ]
+    together = options.figures_only and len(jobs) > 1  # trainings would use all cores themselves
+    failures = sum(_redraw(jobs) if together else [_run_one(*job) for job in jobs])
     if failures:
         print(f"{failures} of {len(options.notebooks)} notebooks failed", file=sys.stderr)
     _publish(complete=options.profile != "smoke" and not failures)
@@ -160,8 +164,31 @@ def _announce_hours(studies: Iterable[str], parameters: dict) -> None:
     print(f"paper profile: an estimated {minutes / 60:.1f} hours of training", flush=True)
 
 
-def _run_one(study: str, notebook: Path, parameters: dict, position: str) -> bool:
-    """Execute one notebook if needed and tell about it; True if it failed."""
+def _redraw(jobs: list[tuple]) -> list[bool]:
+    """Execute notebooks that train nothing side by side, one a core; which of them failed."""
+    from lib.workers import run_in_processes
+
+    notebooks = [notebook for _, notebook, *_ in jobs]
+    names = [notebook.stem for notebook in notebooks]
+    try:
+        return run_in_processes(_redraw_one, jobs, what="redrawing", unit="notebook", names=names)
+    finally:
+        for notebook in notebooks:  # what a process that was killed leaves
+            output(notebook, ".partial.ipynb").unlink(missing_ok=True)
+
+
+def _redraw_one(*job) -> bool:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C: the parent ends this
+    return _run_one(*job, shown=False)
+
+
+def _run_one(
+    study: str, notebook: Path, parameters: dict, position: str, shown: bool = True
+) -> bool:
+    """Execute one notebook if needed and tell about it; True if it failed.
+
+    With ``shown``, what its cells print is printed as it comes.
+    """
     key = make_key(study, notebook, parameters)
     reason = why_run(study, notebook, key)
     if not reason:
@@ -169,7 +196,7 @@ def _run_one(study: str, notebook: Path, parameters: dict, position: str) -> boo
         return False
     print(f"{position} {notebook.stem}: running ({reason})", flush=True)
     start = time.monotonic()
-    error = execute(study, notebook, parameters, key)
+    error = execute(study, notebook, parameters, key, shown)
     minutes = (time.monotonic() - start) / 60
     if error:
         print(f"{position} {notebook.stem}: failed after {minutes:.1f} min", file=sys.stderr)

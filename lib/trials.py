@@ -143,6 +143,11 @@ def _data_record(description: dict, data_root: str) -> dict:
     return {"synthetic": bool(note), "note": note, "fingerprint": description["data"]}
 
 
+def stored_trial(folder: Path) -> dict:
+    """The trial whose results a folder holds."""
+    return json.loads((folder / "config.json").read_text())["trial"]
+
+
 def run_record(folders: Iterable[Path]) -> dict:
     """Of finished trials: their seeds, and the minutes that all of them took together.
 
@@ -151,7 +156,7 @@ def run_record(folders: Iterable[Path]) -> dict:
     """
     seeds, seconds = set(), 0.0
     for folder in folders:
-        seeds.add(json.loads((folder / "config.json").read_text())["trial"]["seed"])
+        seeds.add(stored_trial(folder)["seed"])
         seconds += json.loads((folder / "timing.json").read_text())["seconds"]
     return {"seeds": sorted(seeds), "minutes": round(seconds / 60, 1)}
 
@@ -187,7 +192,7 @@ def collect(folders: Iterable[Path], table: str) -> pd.DataFrame:
     for folder in folders:
         frame = pd.read_csv(folder / f"{table}.csv", dtype={"case": str, "subject": str})
         if table == "history":
-            trial = json.loads((folder / "config.json").read_text())["trial"]
+            trial = stored_trial(folder)
             for position, key in enumerate(("study", "dataset", "method", "fold", "seed")):
                 frame.insert(position, key, trial[key])
         frames.append(frame)

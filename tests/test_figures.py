@@ -196,6 +196,22 @@ def test_private_figures_go_where_git_does_not_look(folder):
     assert "figures/**/private/" in (paths.ROOT / ".gitignore").read_text().splitlines()
 
 
+def test_published_tables_name_no_one(folder):
+    """A user's own cases get numbers; those of phantoms and private tables keep their names."""
+    table = pd.DataFrame({"case": ["b2", "a1", "b2"], "subject": ["Eve", "Bo", "Eve"], "value": 1})
+    figures.save(Figure(), "wrist", "drawn", table)
+    figures.save_table(table, "wrist", "told")
+    for name in ("drawn", "told"):
+        stored = pd.read_csv(folder / f"{name}.csv")
+        assert stored["case"].tolist() == ["case 2", "case 1", "case 2"]
+        assert stored["subject"].tolist() == ["subject 2", "subject 1", "subject 2"]
+    figures.save_table(table, "wrist", "simulated", synthetic=True)
+    figures.save_table(table, "wrist", "kept", private=True)
+    for path in (folder / "simulated.csv", folder / "private" / "kept.csv"):
+        pd.testing.assert_frame_equal(pd.read_csv(path), table, check_dtype=False)
+    assert table["subject"].tolist() == ["Eve", "Bo", "Eve"]
+
+
 def test_synthetic_data_are_marked_once(folder):
     figure = figures.prevalence(wrist_audit())
     for _ in range(2):

@@ -367,11 +367,13 @@ def test_copies_within_an_examination_do_not_count_across():
     assert np.isnan(one["purity_across"]) and one["chance"] == pytest.approx(47 / 95)
 
 
-def test_code_sets_split_training_from_validation(codes, monkeypatch):
+@pytest.fixture
+def autoencoders(codes, monkeypatch, tmp_path):
+    """Folders of four auto-encoders, whose trials and codes are made up."""
     values, labels, groups = codes
     cases = pd.DataFrame({"case": ["d", "a", "b", "c"], "subject": list("dabc"), "pathology": 0})
     trials = {
-        name: {"dataset": "ankle", "strategy": strategy, "fold": fold}
+        tmp_path / name: {"dataset": "ankle", "strategy": strategy, "fold": fold}
         for name, strategy, fold in (("m", "multi", 0), ("g", "global", 0), ("i", "individual", 0),
                                      ("other", "multi", 1))
     }  # fmt: skip
@@ -379,12 +381,29 @@ def test_code_sets_split_training_from_validation(codes, monkeypatch):
     monkeypatch.setattr(pediatric, "shape_codes", lambda folder, root: (values, labels, groups))
     data = pediatric.Data(cases, None, None, None, None)
     monkeypatch.setattr(pediatric, "load", lambda trial, root: data)
-    sets = codes_of.code_sets(list(trials), "", fold=0)
+    return list(trials)
+
+
+def test_code_sets_split_training_from_validation(codes, autoencoders):
+    values, _, groups = codes
+    sets = codes_of.code_sets(autoencoders, "", fold=0)
     assert list(sets) == [("ankle", name, part) for name in ("multi", "global")
                           for part in ("training", "validation")]  # fmt: skip
     assert set(sets["ankle", "multi", "validation"][2]) == {"a"}  # the one after the test, "d"
     assert set(sets["ankle", "global", "training"][2]) == {"b", "c"}
     np.testing.assert_array_equal(sets["ankle", "multi", "training"][0], values[groups != "a"])
+
+
+def test_maps_of_all_sets_are_worked_out_once(autoencoders, monkeypatch):
+    sets = codes_of.code_sets(autoencoders, "", fold=0)
+    maps = codes_of.code_maps(autoencoders, "", seed=0)
+    assert list(maps["panel"].unique()) == [codes_of.panel_title(*names) for names in sets]
+    for names, (values, labels, _) in sets.items():
+        panel = maps[maps["panel"] == codes_of.panel_title(*names)].reset_index(drop=True)
+        expected = codes_of.shape_code_map(values, labels, seed=0)
+        pd.testing.assert_frame_equal(panel[["label", "x", "y"]], expected, check_dtype=False)
+    monkeypatch.delattr(codes_of, "tsne_table")
+    pd.testing.assert_frame_equal(codes_of.code_maps(autoencoders, "", seed=0), maps)
 
 
 def test_separations_of_both_autoencoders(codes):
@@ -393,9 +412,7 @@ def test_separations_of_both_autoencoders(codes):
     sets = {("ankle", "multi", "training"): codes}
     sets |= {("ankle", "global", "training"): (noise, labels, groups)}
     table = codes_of.separations(sets).set_index("autoencoder")
-    maps = codes_of.code_maps(sets, seed=0)
-    assert list(maps["panel"].unique()) == list(table["panel"])
-    assert table["panel"]["multi"] == "Ankle, multi, training" and len(maps) == 72
+    assert table["panel"]["multi"] == "Ankle, multi, training"
     assert table.loc["multi", "purity"] == 1 and table.loc["multi", "silhouette"] > 0.5
     assert (
         table.loc["global", "purity_across"] < 0.7 and abs(table.loc["global", "silhouette"]) < 0.1

@@ -1,7 +1,6 @@
 """Own images in one call: geometry there and back, the studies' own inputs, files, errors."""
 
 import json
-import os
 import re
 import shutil
 
@@ -21,7 +20,7 @@ from lib.data.images import read_image
 from lib.data.preprocess import finish, imagenet_input, prepare
 from lib.errors import DataError, OsteoBookError, SettingError
 from lib.measurements import flexion_angle, patella_height, patella_length
-from lib.prediction import TASKS, load_model, measures, newest_weights, predict, segment
+from lib.prediction import TASKS, best_weights, load_model, measures, predict, segment
 from lib.prediction.frames import central_square, cut, put_back, whole
 from lib.prediction.radiographs import RADIOGRAPHS, find
 from lib.studies import hand, humerus, knee
@@ -374,25 +373,27 @@ def test_weights_that_see_no_images_are_refused(tmp_path, study, kind, expected)
 # --- which weights
 
 
-def test_the_newest_weights_that_fit_are_taken(tmp_path, monkeypatch, capsys):
+def test_the_best_in_validation_of_the_largest_models_is_taken(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(paths, "TRIALS", tmp_path)
     with pytest.raises(OsteoBookError, match=r"no trained model.*run_all.sh --only knee"):
-        newest_weights("knee")
-    first, second = (
-        make_trial_folder(tmp_path / "knee" / name, TRIALS["knee"]) for name in ("a", "b")
-    )
-    make_trial_folder(tmp_path / "knee" / "c.partial", TRIALS["knee"])
-    for age, folder in enumerate((first, second)):
-        os.utime(folder, (10_000 - age, 10_000 - age))
-    assert newest_weights("knee") == first
+        best_weights("knee")
+    small = TRIALS["knee"] | {"image_size": TRIALS["knee"]["image_size"] // 2}
+    scores = {"a": [0.1, 0.8, 0.2], "b": [0.5, 0.6], "small": [0.95], "c.partial": [0.9]}
+    for name, values in scores.items():
+        trial = small if name == "small" else TRIALS["knee"]
+        folder = make_trial_folder(tmp_path / "knee" / name, trial)
+        pd.DataFrame({"val_mean_iou": values}).to_csv(folder / "history.csv")
+    make_trial_folder(tmp_path / "knee" / "z", TRIALS["knee"])  # without a history
+    best = tmp_path / "knee" / "a"
+    assert best_weights("knee") == best
     cv2.imwrite(str(tmp_path / "x.png"), square_image())
     call = ("--study", "knee", "--out", tmp_path / "out", tmp_path / "x.png")
     code, out, _ = run(capsys, *call)
-    assert code == 0 and f"weights: {first}\n" in out
+    assert code == 0 and f"weights: {best}\n" in out
     with pytest.raises(SystemExit):
-        run(capsys, *call, "--weights", first, "--dataset", "frame_split")
+        run(capsys, *call, "--weights", best, "--dataset", "frame_split")
     with pytest.raises(OsteoBookError, match="no trained model on elbow"):
-        newest_weights("knee", "elbow")
+        best_weights("knee", "elbow")
 
 
 def test_a_joint_must_be_named_where_there_are_two(tmp_path, monkeypatch):
@@ -404,6 +405,6 @@ def test_a_joint_must_be_named_where_there_are_two(tmp_path, monkeypatch):
     }
     prior = ankle | {"kind": "autoencoder"}
     make_trial_folder(tmp_path / "pediatric" / "prior", prior, Bright(1, 0.0))
-    assert newest_weights("pediatric", "shoulder") == folders["shoulder"]
+    assert best_weights("pediatric", "shoulder") == folders["shoulder"]
     with pytest.raises(SettingError, match="expected one of ankle, shoulder"):
-        newest_weights("pediatric")
+        best_weights("pediatric")

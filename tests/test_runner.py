@@ -303,7 +303,8 @@ from pathlib import Path
 from lib import paths
 paths.NOTEBOOKS = Path(sys.argv[1])
 from lib.runner import main
-sys.exit(main(["--profile", "smoke"]))
+if __name__ == "__main__":
+    sys.exit(main(["--profile", "smoke", *sys.argv[2:]]))
 """
 
 # One worker as libraries start them, one in a session of its own that ignores polite signals.
@@ -321,23 +322,35 @@ time.sleep(600)
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_leaves_no_files_and_no_processes(tmp_path, number):
-    notebooks, pids, figures = (tmp_path / name for name in ("notebooks", "pids", "figures"))
-    notebooks.mkdir()
-    write_notebook(notebooks / "02_wrist_linear_weighting.ipynb", BUSY_CELL.format(pids=str(pids)))
+def start_runner(place: Path, *options: str) -> subprocess.Popen:
+    """The runner in a process of its own, on the notebooks in ``place``."""
+    (place / "driver.py").write_text(DRIVER)
     environment = {
         **os.environ,
         "PYTHONPATH": str(paths.ROOT),
-        "OSTEOBOOK_FIGURES": str(figures),
-        "OSTEOBOOK_TRIALS": str(tmp_path / "trials"),
+        "OSTEOBOOK_FIGURES": str(place / "figures"),
+        "OSTEOBOOK_TRIALS": str(place / "trials"),
     }
-    run = subprocess.Popen(
-        [sys.executable, "-c", DRIVER, str(notebooks)],
+    return subprocess.Popen(
+        [sys.executable, str(place / "driver.py"), str(place / "notebooks"), *options],
         env=environment,
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+@pytest.mark.parametrize(
+    ("number", "options"),
+    [(signal.SIGINT, ()), (signal.SIGTERM, ()), (signal.SIGINT, ("--figures-only",))],
+)
+def test_an_interrupted_run_leaves_no_files_and_no_processes(tmp_path, number, options):
+    notebooks, pids, figures = (tmp_path / name for name in ("notebooks", "pids", "figures"))
+    notebooks.mkdir()
+    write_notebook(notebooks / "02_wrist_linear_weighting.ipynb", BUSY_CELL.format(pids=str(pids)))
+    waiting = "import time; time.sleep(600)"
+    write_notebook(notebooks / "03_pediatric_regularization.ipynb", waiting)
+    run = start_runner(tmp_path, *options)
     while not (pids.exists() and pids.read_text().endswith("\n")):
         assert run.poll() is None, run.stderr.read()
         time.sleep(0.1)
@@ -356,6 +369,31 @@ def test_an_interrupted_run_leaves_no_files_and_no_processes(tmp_path, number):
         timeout=10,
     )
     assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
+
+
+def test_notebooks_that_only_draw_run_side_by_side(tmp_path):
+    """Each waits for the other to have started: one after the other would never end."""
+    (tmp_path / "notebooks").mkdir()
+    meet = (
+        "import pathlib, time\n"
+        "here = pathlib.Path({here!r})\n"
+        "(here / {own!r}).touch()\n"
+        "while not (here / {other!r}).exists():\n"
+        "    time.sleep(0.05)\n"
+        "print('shown to nobody'); {last}"
+    )
+    wrist, pediatric = "02_wrist_linear_weighting", "03_pediatric_regularization"
+    for own, other, last in ((wrist, pediatric, "1 / 0"), (pediatric, wrist, "")):
+        cell = meet.format(here=str(tmp_path), own=own, other=other, last=last)
+        write_notebook(tmp_path / "notebooks" / f"{own}.ipynb", cell)
+    run = start_runner(tmp_path, "--figures-only")
+    shown, told = run.communicate(timeout=120)
+    assert run.returncode == 1, told
+    assert f"{wrist}: failed" in told and "ZeroDivisionError" in told
+    assert f"{pediatric}: done" in shown and "shown to nobody" not in shown
+    left = {path.name for path in (tmp_path / "figures" / "executed").iterdir()}
+    done = {f"{pediatric}{suffix}" for suffix in (".ipynb", ".html", ".key.json")}
+    assert left == done | {f"{wrist}.failed.ipynb"}
 
 
 # --- up to date ----------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
+from statsmodels.stats.multitest import multipletests
 
 from lib import statistics
 from lib.errors import SettingError
@@ -169,6 +170,14 @@ def test_holm_by_hand():
     # Sorted 0.01 x 4, 0.02 x 3, 0.03 x 2 = 0.06, then 0.04 x 1 raised to the 0.06 before it.
     assert statistics.holm([0.03, 0.01, 0.04, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
     assert statistics.holm([0.7, 0.6]) == pytest.approx([1, 1])
+
+
+def test_holm_equals_statsmodels():
+    rng = np.random.default_rng(13)
+    for n in (1, 2, 7, 30):
+        p = rng.uniform(0, 0.2, n).round(2)  # with ties
+        expected = multipletests(p, method="holm")[1]
+        np.testing.assert_allclose(statistics.holm(p), expected, rtol=1e-12)
 
 
 # --- methods -----------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from lib.paths import NOTEBOOKS, ROOT
 ROWS = (
     ("errors", "paths"),
     ("files", "profiles"),
-    ("checkpoints", "code", "workers"),
+    ("checkpoints", "code", "derived", "workers"),
     ("phantoms",),
     ("data",),
     ("models", "losses"),

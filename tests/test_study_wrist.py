@@ -318,14 +318,6 @@ def test_the_mean_mask_is_the_best_level_of_the_training_masks():
     assert (wrist_results._mean_mask(masks) == masks[1]).all()
 
 
-def test_published_tables_name_no_one(results):
-    _, _, metrics, _ = results
-    public = wrist_results.without_names(metrics)
-    assert "subject" not in public
-    assert not set(public["case"]) & set(metrics["case"])
-    assert public["case"].nunique() == metrics["case"].nunique()
-
-
 def test_overlays_show_the_scores_of_what_they_draw(results, data_root):
     trials, folders, metrics, _ = results
     trained = metrics[metrics["method"].isin(wrist.METHODS)]

@@ -29,7 +29,8 @@ def save(
 
     ``place`` is a study, or what ``lib.paths.figure_place`` makes of it. ``private`` is for
     pictures that show a user's own images: they go to ``<place>/private/``, which git ignores.
-    ``synthetic`` adds a note to the figure. ``provenance`` (profile, seed, data, versions; JSON
+    ``synthetic`` adds a note to the figure; without either, the table's columns ``case`` and
+    ``subject`` are numbered. ``provenance`` (profile, seed, data, versions; JSON
     values) is kept with the file names in ``provenance.json`` beside the figure. Each file appears
     whole or not at all, and equal figures give equal bytes. Returns the path of the PNG; raises
     SettingError for a name that is no plain file name and OsteoBookError for a folder that cannot
@@ -41,7 +42,7 @@ def save(
     files = [_write_picture(figure, folder / f"{name}.{kind}") for kind in ("png", "svg")]
     if table is not None:
         files.append(folder / f"{name}.csv")
-        write_table(table, files[-1])
+        write_table(table if private or synthetic else _numbered(table), files[-1])
     names = [path.name for path in files]
     _record(folder, name, {"files": names, "synthetic": synthetic, **(provenance or {})})
     return files[0]
@@ -59,7 +60,7 @@ def save_table(
     """Write ``figures/<place>/<name>.csv``, a table without a figure; as ``save`` in all else."""
     folder = _folder(place, name, private)
     path = folder / f"{name}.csv"
-    write_table(table, path)
+    write_table(table if private or synthetic else _numbered(table), path)
     _record(folder, name, {"files": [path.name], "synthetic": synthetic, **(provenance or {})})
     return path
 
@@ -72,6 +73,15 @@ def _folder(place, name, private):
                 "Fix: rename it."
             )
     return paths.FIGURES / place / "private" if private else paths.FIGURES / place
+
+
+def _numbered(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of real cases as it may be published: cases and subjects get numbers for names."""
+    table = table.copy()
+    for column in {"case", "subject"} & set(table):
+        numbers = pd.factorize(table[column], sort=True)[0] + 1
+        table[column] = [f"{column} {number}" for number in numbers]
+    return table
 
 
 def _write_picture(figure, path):

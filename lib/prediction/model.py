@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import nn
 
@@ -79,8 +80,11 @@ def load_model(study: str, folder: str | Path) -> Model:
     return model
 
 
-def newest_weights(study: str, dataset: str = "") -> Path:
-    """Folder of the trial that ended last, of those whose weights can be used on images.
+def best_weights(study: str, dataset: str = "") -> Path:
+    """Folder of the trained model to use on images where none was named.
+
+    Of those with the largest pictures, so of no smoke run where there is another, the one with the
+    best score on its own validation images; no test image decides.
 
     Args:
         study: a key of ``TASKS``.
@@ -101,7 +105,14 @@ def newest_weights(study: str, dataset: str = "") -> Path:
     if len({TASKS[study].structures(usable[folder]) for folder in chosen}) > 1:
         names = ", ".join(sorted({usable[folder]["dataset"] for folder in chosen}))
         raise SettingError(f"dataset: found none; expected one of {names}. Fix: name one of them.")
-    return max(chosen, key=lambda folder: (folder.stat().st_mtime, folder.name))
+    return max(chosen, key=lambda folder: _standing(folder, usable[folder]))
+
+
+def _standing(folder: Path, trial: dict) -> tuple:
+    """What makes a model the better one: size, validation score, name."""
+    history = folder / "history.csv"
+    scores = pd.read_csv(history)[TASKS[trial["study"]].validation] if history.exists() else []
+    return trial["image_size"], max(scores, default=0.0), folder.name
 
 
 def _usable(folder: Path) -> dict[Path, dict]:

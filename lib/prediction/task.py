@@ -60,6 +60,7 @@ class Task(NamedTuple):
         classes: a softmax over background and structures; else a sigmoid each, which may overlap.
         reader: trial, network with its weights -> network that gives logits N x channels x S x S.
         refuse: trial -> what is wrong with its weights for this purpose; empty if nothing.
+        validation: column of its history that tells how good it is; larger is better.
     """
 
     structures: Callable[[dict], tuple[str, ...]]
@@ -74,3 +75,4 @@ class Task(NamedTuple):
     classes: bool = False
     reader: Callable[[dict, nn.Module], nn.Module] = lambda trial, network: network  # noqa: ARG005
     refuse: Callable[[dict], str] = lambda trial: ""  # noqa: ARG005
+    validation: str = "val_dice"

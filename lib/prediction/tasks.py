@@ -104,6 +104,7 @@ TASKS = {
         ),
         RADIOGRAPHS,
         refuse=not_on_whole_images,
+        validation="val_f1",
     ),
     "pediatric": PEDIATRIC,
     "knee": Task(
@@ -122,6 +123,7 @@ TASKS = {
         ),
         RADIOGRAPHS,
         measure=lambda found, picture: measures.knee(found.masks, picture.spacing_mm),
+        validation="val_mean_iou",
     ),
     "hand": HAND,
 }

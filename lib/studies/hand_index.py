@@ -12,9 +12,10 @@ from lib.audits.hand import BEST
 from lib.checkpoints import load_weights
 from lib.cortical_index import cortical_index
 from lib.studies.hand import BONES, LABEL, load, out_of_square, radiograph, split
-from lib.studies.hand_results import draws, stored_trial
+from lib.studies.hand_results import draws
 from lib.studies.hand_scores import classification, interval, subject_scores
 from lib.studies.hand_segmentation import build, predict
+from lib.trials import stored_trial
 
 BONE = BONES.index("m2")
 READERS = ("cortical index", "learned score", "both")

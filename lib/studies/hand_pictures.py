@@ -13,8 +13,8 @@ from lib.data.views import multi_crop
 from lib.figures import Crops, Uncertain
 from lib.studies.hand import BONES, Data
 from lib.studies.hand_learning import COUNTS
-from lib.studies.hand_results import stored_trial
 from lib.studies.hand_segmentation_scores import pooled
+from lib.trials import stored_trial
 
 COUNTED = 512  # patches on which the share of empty crops is counted
 KINDS = {"conventional": False, "constrained": True}

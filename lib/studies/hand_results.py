@@ -1,6 +1,5 @@
 """Tables of the hand study: tidy results in, data frames out. Nothing is trained."""
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from lib.audits.hand import BEST, METRICS, printed
 from lib.embedding import neighbour_purity, silhouette, tsne_table
 from lib.statistics import summary
 from lib.studies.hand_scores import KEYS, classification, interval, resampled, subject_scores
+from lib.trials import stored_trial
 
 SUPERVISED = "supervised"
 # table of the paper -> our dataset and its condition; table 3 is the supervised network
@@ -23,11 +23,6 @@ CONDITIONS = {
 SEGMENTERS = ("mose", "unet")
 CERTAIN = 0.75  # [A] share of the validation patches' entropies that are kept
 NEIGHBOURS = 10  # [A]
-
-
-def stored_trial(folder: Path) -> dict:
-    """The trial whose results a folder holds."""
-    return json.loads((folder / "config.json").read_text())["trial"]
 
 
 def predictions_of(folders: Iterable[Path], file: str = "predictions.csv") -> pd.DataFrame:

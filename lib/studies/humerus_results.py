@@ -19,6 +19,7 @@ from lib.onnx_export import export_onnx
 from lib.statistics import bootstrap_interval, compare_methods, mean, summary
 from lib.studies import humerus
 from lib.studies.humerus_learner import BASE, METHODS, Learner
+from lib.trials import stored_trial
 
 SCORES = ("dice", "hd")
 REFERENCES = {"focal_adaptive": "focal", "focal_adaptive_boundary": "focal_boundary"}
@@ -192,8 +193,9 @@ def augmented_examples(trial: dict, data_root: str, count: int = 9) -> list[tupl
     return pairs
 
 
-def speed(network: torch.nn.Module, device: str) -> pd.DataFrame:
-    """Latency and throughput of the network at 256 x 256 on the CPU and on ``device``."""
+def speed(folder: Path, device: str) -> pd.DataFrame:
+    """Latency and throughput at 256 x 256 of a trial's network, on the CPU and on ``device``."""
+    network = Learner(stored_trial(folder) | {"weights": "none"}, n_training=1).network
     shape = (3, humerus.METRIC_SIZE, humerus.METRIC_SIZE)
     rows = [{"device": name} | measure(network, shape, name) for name in {"cpu": 0, device: 0}]
     return pd.DataFrame(rows)

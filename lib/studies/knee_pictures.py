@@ -17,6 +17,7 @@ from lib.paths import data_root as resolve
 from lib.statistics import bootstrap_interval, mean
 from lib.studies import knee
 from lib.studies.knee_results import BONES, SPLITS, models, with_parts
+from lib.trials import stored_trial
 
 FRAMES = 6  # of a sequence
 TRUTH = {
@@ -136,9 +137,10 @@ def agreement(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def costs(trial: dict, device: str) -> pd.DataFrame:
-    """Parameters (millions, without the auxiliary head), GFLOPs and latency at the trial's size."""
-    shape, rows = (3, trial["image_size"], trial["image_size"]), []
+def costs(folder: Path, device: str) -> pd.DataFrame:
+    """Parameters (millions, without the auxiliary head), GFLOPs and latency at a trial's size."""
+    trial, rows = stored_trial(folder), []
+    shape = (3, trial["image_size"], trial["image_size"])
     for name in NETWORKS:
         network = knee_network(name, trial["width"]).eval()
         network.auxiliary = None  # serves training only

@@ -16,8 +16,9 @@ BONES = STRUCTURES[:3]
 
 def with_parts(metrics: pd.DataFrame) -> pd.DataFrame:
     """The tidy table with ``network`` and ``loss`` instead of their joined name beside it."""
-    parts = metrics["method"].str.split("/", n=1, expand=True)
-    return metrics.assign(network=parts[0], loss=parts[1])
+    parts = {name: name.split("/", 1) for name in metrics["method"].unique()}
+    network, loss = ({name: part[i] for name, part in parts.items()} for i in (0, 1))
+    return metrics.assign(network=metrics["method"].map(network), loss=metrics["method"].map(loss))
 
 
 def models(metrics: pd.DataFrame, losses=tuple(LOSSES), dataset: str = SPLITS[0]) -> pd.DataFrame:

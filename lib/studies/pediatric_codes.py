@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.spatial.distance import cdist
 
+from lib.derived import derived
 from lib.embedding import neighbour_purity, silhouette, tsne_table
 from lib.errors import SettingError
 from lib.studies import pediatric
@@ -78,7 +79,7 @@ def code_sets(folders: list[Path], data_root: str, fold: int = 0) -> CodeSets:
     found = {}
     for folder in folders:
         trial = pediatric.stored_trial(folder)
-        if trial["fold"] == fold and trial["strategy"] in ("global", "multi"):
+        if _is_drawn(trial, fold):
             codes, bones, cases = pediatric.shape_codes(folder, data_root)
             table = pediatric.load(trial, data_root).cases
             val = table["case"].iloc[pediatric.split(table, fold)["val"]]
@@ -88,15 +89,32 @@ def code_sets(folders: list[Path], data_root: str, fold: int = 0) -> CodeSets:
     return found
 
 
-def code_maps(sets: CodeSets, seed: int) -> pd.DataFrame:
-    """``shape_code_map`` of every set below each other: panel (its title), label, x, y."""
+def code_maps(folders: list[Path], data_root: str, seed: int, fold: int = 0) -> pd.DataFrame:
+    """``shape_code_map`` of all ``code_sets`` below each other: panel (its title), label, x, y.
+
+    Those of a finished auto-encoder are worked out once.
+    """
+    maps = [
+        derived(_maps, folder, data_root, seed)
+        for folder in folders
+        if _is_drawn(pediatric.stored_trial(folder), fold)
+    ]
+    return pd.concat(maps, ignore_index=True)
+
+
+def _maps(folder: Path, data_root: str, seed: int) -> pd.DataFrame:
+    """Both parts' maps of one auto-encoder."""
+    sets = code_sets([folder], data_root, pediatric.stored_trial(folder)["fold"])
     return pd.concat(
         [
             shape_code_map(codes, labels, seed).assign(panel=panel_title(*names))
             for names, (codes, labels, _) in sets.items()
-        ],
-        ignore_index=True,
+        ]
     )
+
+
+def _is_drawn(trial: dict, fold: int) -> bool:
+    return trial["fold"] == fold and trial["strategy"] in ("global", "multi")
 
 
 def separations(sets: CodeSets) -> pd.DataFrame:

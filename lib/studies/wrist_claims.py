@@ -30,11 +30,11 @@ def wrist_claims(metrics: pd.DataFrame, history: pd.DataFrame, seed: int) -> pd.
     scores = pooled_scores(metrics, seed).set_index(["dataset", "method", "metric"]).sort_index()
     trained = metrics[metrics["method"].isin(wrist.METHODS)]
     compared = comparisons(trained).query("method == @wrist.ADAPTIVE")
-    n = int(scores.loc[(DATASET, wrist.ADAPTIVE), "n"].min())
+    n = trained.loc[trained["dataset"] == DATASET, "subject"].nunique()
     verdicts = {
         "W1": improves_all_four(compared),
         "W2": improves_all_four(compared),
-        "W3": reaches_the_printed_scores(scores),
+        "W3": reaches_the_printed_scores(scores, n),
         "W4": beats_trivial_baselines(against_baselines(metrics, seed), n),
         "W5": is_more_stable(history),
     }
@@ -63,8 +63,8 @@ def improves_all_four(compared: pd.DataFrame) -> Verdict:
     return Verdict(verdict, evidence, int(rows["n"].min()), float(row["p"]), found)
 
 
-def reaches_the_printed_scores(scores: pd.DataFrame) -> Verdict:
-    """W3: accuracy 71, precision 78, recall 85 and F1 81 % are reached on other data."""
+def reaches_the_printed_scores(scores: pd.DataFrame, n: int) -> Verdict:
+    """W3: accuracy 71, precision 78, recall 85 and F1 81 % are reached on n other subjects."""
     printed = audit.overall_differences().set_index("metric")["adaptive"]
     rows = scores.loc[(DATASET, wrist.ADAPTIVE)].loc[list(SCORES)]
     verdicts = [
@@ -78,7 +78,7 @@ def reaches_the_printed_scores(scores: pd.DataFrame) -> Verdict:
     row = rows.iloc[verdicts.index(verdict)]
     numbers = (float(row[name]) for name in ("mean", "sd", "low", "high"))
     found = Estimate(f"{row.name}, {DATASET}, adaptive (SD over seeds)", *numbers)
-    return Verdict(verdict, evidence, int(rows["n"].min()), estimate=found)
+    return Verdict(verdict, evidence, n, estimate=found)
 
 
 def beats_trivial_baselines(against: pd.DataFrame, n: int) -> Verdict:

@@ -160,12 +160,6 @@ def image_table(metrics: pd.DataFrame, dataset: str, method: str) -> pd.DataFram
     return table[[*SCORES, "iou", "prevalence"]].rename_axis(columns=None)
 
 
-def without_names(metrics: pd.DataFrame) -> pd.DataFrame:
-    """The same rows with numbered images and no subjects, fit to be published."""
-    numbers = {case: f"image {i}" for i, case in enumerate(sorted(set(metrics["case"])), 1)}
-    return metrics.drop(columns="subject").assign(case=metrics["case"].map(numbers))
-
-
 def subject_means(metrics: pd.DataFrame) -> pd.DataFrame:
     """Score of every subject under every method: mean over its images and the seeds.
 
