@@ -15,7 +15,7 @@ def derived(function: Callable[..., pd.DataFrame], folder: Path, *arguments) -> 
     """``function(folder, *arguments)``, or what it gave before under the same code and libraries.
 
     For tables that take seconds, so that figures are redrawn quickly, and for measured times, which
-    are then those of a quiet moment: right after the training.
+    are then those of the run that trained and not of several notebooks side by side.
 
     Args:
         function: of ``lib``; its table has no index of its own.

@@ -9,6 +9,7 @@ import torch
 
 from lib.checkpoints import load_weights
 from lib.data.bone_patches import absent_bones, read_patches
+from lib.data.cases import load_structures
 from lib.errors import DataError, SettingError
 from lib.phantoms.hand import STRUCTURES
 from lib.profiles import PROFILES
@@ -92,17 +93,38 @@ def test_the_split_does_not_depend_on_the_order_of_the_rows():
         assert set(cases["subject"].iloc[rows]) == set(shuffled["subject"].iloc[other[name]])
 
 
-def test_a_given_split_stays_and_bad_cohorts_are_told():
-    cases = cohort(6, 6, 2, each=1)
-    cases["split"] = ["train", "val", "test"] * 4 + ["test", ""]
-    parts = hand.split({"split_seed": 0}, cases)
+def given_split():
+    cases = cohort(6, 6, 2, each=1).rename_axis("case").reset_index()
+    return cases.assign(split=["train", "val", "test"] * 4 + ["train", ""])
+
+
+def test_a_given_split_stays():
+    parts = hand.split({"split_seed": 0}, given_split())
     assert parts["test"].tolist() == [2, 5, 8, 11] and {12, 13} <= set(parts["train"])
-    with pytest.raises(SettingError, match="found 2 subjects with label 1"):
-        hand.split({"split_seed": 0}, cohort(2, 9))
-    both = cohort(5, 5, 0)
-    both.loc[0, "osteoporosis"] = 0
-    with pytest.raises(SettingError, match="both labels for subject s000"):
-        hand.split({"split_seed": 0}, both)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [("val", "train", "found no val"), ("test", "", "found no test"),
+     ("train", "test", "found case 12 without a label in val or test")],
+)  # fmt: skip
+def test_a_split_that_would_be_overruled_is_refused(old, new, told):
+    """Neither do given test subjects train, nor do images without a label move to training."""
+    cases = given_split()
+    cases["split"] = cases["split"].replace(old, new)
+    with pytest.raises(SettingError, match=told):
+        hand.split({"split_seed": 0}, cases)
+
+
+def test_bad_cohorts_are_told():
+    with pytest.raises(SettingError, match="found 1 training subjects with label 1"):
+        hand.split({"split_seed": 0}, cohort(3, 9))
+    assert len(hand.split({"split_seed": 0}, cohort(4, 4))["test"]) == 4
+    for other in (0, np.nan):
+        both = cohort(5, 5, 0)
+        both.loc[0, "osteoporosis"] = other
+        with pytest.raises(SettingError, match="for subject s000; expected one label"):
+            hand.split({"split_seed": 0}, both)
 
 
 def test_squares_keep_the_aspect_and_lead_back(data_root):
@@ -110,7 +132,7 @@ def test_squares_keep_the_aspect_and_lead_back(data_root):
     assert data.images.shape == (34, 64, 64) and data.annotations.shape == (34, 1, 7, 64, 64)
     assert not data.images[:, :, :8].any() and data.images[:, :, 10:54].any((0, 1)).all()
     assert not data.masks[WITHOUT_M5, 6].any() and data.masks[:, :6].any((2, 3)).all()
-    ((_, masks),) = hand.examples(data_root, np.array([5]))
+    _, masks, _ = load_structures(data.cases.iloc[5].to_dict(), hand.MASKS)
     back = hand.out_of_square(data.masks[5], masks.shape[1:])
     overlap = (back & masks).sum((1, 2)) / (back | masks).sum((1, 2))
     assert back.shape == masks.shape and overlap.min() > 0.8

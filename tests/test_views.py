@@ -9,7 +9,7 @@ from scipy.stats import kstest
 
 from lib.data import views
 from lib.data.preprocess import IMAGENET_MEAN, IMAGENET_SD
-from lib.data.views import augment, box_of, box_shares, hand_augmenter, multi_crop
+from lib.data.views import box_of, box_shares, hand_augmenter, multi_crop
 
 SIZES = (24, 12)
 
@@ -139,14 +139,6 @@ def test_light_is_brightness_then_contrast():
     dark = 0.75 * pictures
     assert torch.allclose(found, (dark.mean() + 1.4 * (dark - dark.mean())).clamp(0, 1))
     assert torch.allclose(views._lit(pictures, torch.full((1, 1, 2), 0.5)), pictures, atol=1e-6)
-
-
-def test_whole_patches_keep_their_size_and_range():
-    images, _ = bones(6)
-    found = augment(images, torch.arange(6))
-    assert found.shape == images.shape and 0 <= found.min() < found.max() <= 1
-    assert torch.equal(found[[4, 1]], augment(images[[4, 1]], torch.tensor([4, 1])))
-    assert not torch.allclose(found, images, atol=0.05)
 
 
 def test_the_segmentations_augmenter_moves_picture_and_masks_alike():

@@ -72,20 +72,6 @@ def multi_crop(
     return views, float(empty)
 
 
-def augment(images: Tensor, generator: torch.Generator | Tensor) -> Tensor:
-    """Whole patches turned, shifted, flipped and lit as views are, without cropping.
-
-    Args:
-        images: B x 1 x S x S in [0, 1].
-        generator: as for ``multi_crop``.
-
-    Returns:
-        B x 1 x S x S in [0, 1].
-    """
-    moves = _draws(generator, len(images), GEOMETRY).to(images.device)[:, None]
-    return _lit(_sampled(images, _turns(moves), images.shape[-1]), moves[..., 5:])
-
-
 def box_of(draws: Tensor, low: Tensor, high: Tensor) -> Tensor:
     """Boxes from four uniform numbers each: area, aspect, place across and down.
 

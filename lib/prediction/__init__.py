@@ -4,7 +4,7 @@
 row a study; everything else here is shared.
 """
 
-from lib.prediction.model import Model, best_weights, load_model, segment
+from lib.prediction.model import Model, best_of, best_weights, load_model, segment
 from lib.prediction.results import Predictions, predict
 from lib.prediction.tasks import TASKS
 
@@ -12,6 +12,7 @@ __all__ = [
     "TASKS",
     "Model",
     "Predictions",
+    "best_of",
     "best_weights",
     "load_model",
     "predict",

@@ -1,6 +1,7 @@
 """A trained model from the folder of its trial."""
 
 import json
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -81,10 +82,7 @@ def load_model(study: str, folder: str | Path) -> Model:
 
 
 def best_weights(study: str, dataset: str = "") -> Path:
-    """Folder of the trained model to use on images where none was named.
-
-    Of those with the largest pictures, so of no smoke run where there is another, the one with the
-    best score on its own validation images; no test image decides.
+    """``best_of`` all trained models of a study.
 
     Args:
         study: a key of ``TASKS``.
@@ -94,7 +92,7 @@ def best_weights(study: str, dataset: str = "") -> Path:
         OsteoBookError: if there is none.
         SettingError: if there are models of different structures to choose from.
     """
-    usable = _usable(paths.TRIALS / study)
+    usable = _usable(_finished(paths.TRIALS / study))
     chosen = [folder for folder, trial in usable.items() if dataset in ("", trial["dataset"])]
     if not chosen:
         of = f" on {dataset}" if dataset else ""
@@ -105,7 +103,23 @@ def best_weights(study: str, dataset: str = "") -> Path:
     if len({TASKS[study].structures(usable[folder]) for folder in chosen}) > 1:
         names = ", ".join(sorted({usable[folder]["dataset"] for folder in chosen}))
         raise SettingError(f"dataset: found none; expected one of {names}. Fix: name one of them.")
-    return max(chosen, key=lambda folder: _standing(folder, usable[folder]))
+    return best_of(chosen)
+
+
+def best_of(folders: Iterable[Path]) -> Path:
+    """The trained model to use on images, of the finished trials in ``folders``.
+
+    Of those with the largest pictures, so of no smoke run where there is another, the one with the
+    best score on its own validation images; no test image decides. Trials without weights, and
+    those whose weights are not for whole images, are passed over.
+
+    Raises:
+        OsteoBookError: if none is left.
+    """
+    usable = _usable(folders)
+    if not usable:
+        raise OsteoBookError("weights: found no trained model; expected one. Fix: run the study.")
+    return max(usable, key=lambda folder: _standing(folder, usable[folder]))
 
 
 def _standing(folder: Path, trial: dict) -> tuple:
@@ -115,13 +129,14 @@ def _standing(folder: Path, trial: dict) -> tuple:
     return trial["image_size"], max(scores, default=0.0), folder.name
 
 
-def _usable(folder: Path) -> dict[Path, dict]:
+def _finished(study: Path) -> list[Path]:
+    """Folders of a study's complete trials."""
+    return [f for f in sorted(study.glob("[!.]*")) if not f.name.endswith(".partial")]
+
+
+def _usable(folders: Iterable[Path]) -> dict[Path, dict]:
     """Trials with weights that their study's task does not refuse, and what they are."""
-    trials = {
-        path.parent: _config(path.parent)["trial"]
-        for path in sorted(folder.glob(f"[!.]*/{WEIGHTS}"))
-        if not path.parent.name.endswith(".partial")
-    }
+    trials = {f: _config(f)["trial"] for f in folders if (f / WEIGHTS).is_file()}
     return {f: trial for f, trial in trials.items() if not TASKS[trial["study"]].refuse(trial)}
 
 
@@ -142,7 +157,7 @@ def _config(folder: Path) -> dict:
 
 def _with_weights(folder: Path) -> str:
     """What to do instead: the neighbours whose weights can be used."""
-    listed = ", ".join([path.name for path in _usable(folder)][:3])
+    listed = ", ".join([path.name for path in _usable(_finished(folder))][:3])
     return f"choose another, such as {listed}" if listed else "run the study first"
 
 

@@ -29,6 +29,7 @@ DATASETS = ("masked", "unsegmented", "conventional")  # tables 1, 2 and 4; super
 SEGMENTERS = ("mose", "unet")
 LABEL = "osteoporosis"
 HELD_OUT = 0.1  # of the subjects for validation, and as many for the test [paper]
+LEAST = 2  # training subjects of a label: classifiers are fitted without some of them
 READER_COUNTS = (1, len(READERS))
 
 
@@ -82,21 +83,49 @@ def load_cases(data_root: str) -> pd.DataFrame:
 def split(trial: dict, cases: pd.DataFrame) -> dict[str, np.ndarray]:
     """Row numbers of "train", "val" and "test": whole subjects, stratified by label, 80/10/10.
 
-    Cases without a label train only. Splits that the user gave stay as they are.
+    Cases without a label train only. A split that the user gave stays as it is.
 
     Raises:
-        SettingError: if a class has fewer than three subjects, or subjects have two labels.
+        SettingError: if images of a subject differ in their label, fewer than two training
+            subjects have one of the labels, or a given split has no "val" or no "test", or
+            unlabelled cases in them.
     """
-    labels = cases.groupby("subject")[LABEL].agg(["min", "max"])
-    if (labels["min"] < labels["max"]).any():
-        name = labels.index[labels["min"] < labels["max"]][0]
-        raise SettingError(f"{LABEL}: found both labels for subject {name}; expected one.")
-    given = cases["split"].replace("", np.nan)
-    if {"val", "test"} <= set(given):
-        part = given.fillna("train").where(cases[LABEL].notna(), "train")
+    labels = cases.groupby("subject")[LABEL].agg(lambda values: values.drop_duplicates().tolist())
+    if (differing := labels.map(len) > 1).any():
+        name = labels.index[differing][0]
+        raise SettingError(
+            f"{LABEL}: found {labels[name]} for subject {name}; expected one label for all images."
+        )
+    labels = labels.str[0]
+    if {"val", "test"} & set(cases["split"]):
+        part = _given_parts(cases)
     else:
-        part = cases["subject"].map(_drawn_parts(labels["max"], trial["split_seed"]))
+        part = cases["subject"].map(_drawn_parts(labels, trial["split_seed"]))
+    training = labels[cases.loc[part == "train", "subject"].unique()]
+    for value in (0, 1):
+        if (count := (training == value).sum()) < LEAST:
+            raise SettingError(
+                f"{LABEL}: found {count} training subjects with label {value}; expected at least "
+                f"{LEAST}, beside those to select and test on. Fix: bring more labelled subjects."
+            )
     return {name: np.flatnonzero(part == name) for name in ("train", "val", "test")}
+
+
+def _given_parts(cases: pd.DataFrame) -> pd.Series:
+    """The user's split, if it can be used as it is."""
+    held = cases[cases["split"].isin(("val", "test"))]
+    if missing := {"val", "test"} - set(held["split"]):
+        raise SettingError(
+            f"split: found no {missing.pop()}; expected cases in val and in test, or in neither. "
+            "Fix: name both in cases.csv, or leave the column empty."
+        )
+    if held[LABEL].isna().any():
+        case = held.loc[held[LABEL].isna(), "case"].iloc[0]
+        raise SettingError(
+            f"split: found case {case} without a label in val or test; expected it in train. "
+            f"Fix: its {LABEL}, or another split."
+        )
+    return cases["split"].replace("", "train")
 
 
 def _drawn_parts(labels: pd.Series, seed: int) -> pd.Series:
@@ -105,11 +134,6 @@ def _drawn_parts(labels: pd.Series, seed: int) -> pd.Series:
     parts = pd.Series("train", index=labels.index)
     for value in (0, 1):
         subjects = rng.permutation(sorted(labels.index[labels == value]))
-        if len(subjects) < 3:
-            raise SettingError(
-                f"{LABEL}: found {len(subjects)} subjects with label {value}; expected at least 3, "
-                "to train, select and test on. Fix: bring more labelled subjects."
-            )
         count = max(1, round(HELD_OUT * len(subjects)))
         parts[subjects[:count]], parts[subjects[count : 2 * count]] = "test", "val"
     return parts
@@ -165,12 +189,6 @@ def out_of_square(masks: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     top, left = ((side - n) // 2 for n in shape)
     large = (cv2.resize(m.astype(np.float32), (side, side)) >= 0.5 for m in masks)
     return np.stack([m[top : top + shape[0], left : left + shape[1]] for m in large])
-
-
-def examples(data_root: str, rows: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Radiograph float32 H x W and masks bool 7 x H x W of some cases at full resolution."""
-    cases = load_cases(data_root).iloc[rows]
-    return [load_structures(case, MASKS)[:2] for case in cases.to_dict("records")]
 
 
 def radiograph(case: dict) -> np.ndarray:

@@ -11,7 +11,6 @@ import torch
 from lib.checkpoints import load_weights
 from lib.data.augmentation import humerus_augmenter
 from lib.figures import Overlay
-from lib.latency import measure
 from lib.losses.boundary import boundary_loss, signed_distance
 from lib.losses.overlap import dice_loss
 from lib.losses.weighting import UncertaintyWeighting
@@ -19,7 +18,6 @@ from lib.onnx_export import export_onnx
 from lib.statistics import bootstrap_interval, compare_methods, mean, summary
 from lib.studies import humerus
 from lib.studies.humerus_learner import BASE, METHODS, Learner
-from lib.trials import stored_trial
 
 SCORES = ("dice", "hd")
 REFERENCES = {"focal_adaptive": "focal", "focal_adaptive_boundary": "focal_boundary"}
@@ -191,14 +189,6 @@ def augmented_examples(trial: dict, data_root: str, count: int = 9) -> list[tupl
         moved = augment(epoch, 0, image=data.full[0], masks=data.truth[:1])
         pairs.append((moved["image"] / 255, moved["masks"][0]))
     return pairs
-
-
-def speed(folder: Path, device: str) -> pd.DataFrame:
-    """Latency and throughput at 256 x 256 of a trial's network, on the CPU and on ``device``."""
-    network = Learner(stored_trial(folder) | {"weights": "none"}, n_training=1).network
-    shape = (3, humerus.METRIC_SIZE, humerus.METRIC_SIZE)
-    rows = [{"device": name} | measure(network, shape, name) for name in {"cpu": 0, device: 0}]
-    return pd.DataFrame(rows)
 
 
 def onnx_difference(network: torch.nn.Module) -> float:

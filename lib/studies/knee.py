@@ -37,7 +37,6 @@ SPLITS = ("frame_split", "case_split")
 THRESHOLD = 0.5  # of the probability [A]
 TEST_FRACTION = 14 / 64  # of the subjects [paper]
 VAL_FRACTION = 152 / 1014  # of the other frames [paper]; of the other subjects in the case split
-PAPER_SIZE = 512  # pixels of a side at which the paper measures
 SCORES = {"iou": "fraction", "dice": "fraction", "precision": "fraction", "recall": "fraction"}
 DISTANCES = ("hd95", "assd")
 FINAL = "deeplabv3plus/ce2_dice_bd_50_25_25"  # the paper's best model

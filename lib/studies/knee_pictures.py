@@ -7,17 +7,12 @@ import pandas as pd
 import torch
 
 from lib.checkpoints import load_weights
-from lib.complexity import gigaflops
 from lib.figures import SequenceFrame, model_label
-from lib.latency import measure
 from lib.measurements import flexion_angle, patella_height, patella_length
-from lib.models import count_parameters
-from lib.models.knee_networks import NETWORKS, knee_network
 from lib.paths import data_root as resolve
 from lib.statistics import bootstrap_interval, mean
 from lib.studies import knee
 from lib.studies.knee_results import BONES, SPLITS, models, with_parts
-from lib.trials import stored_trial
 
 FRAMES = 6  # of a sequence
 TRUTH = {
@@ -134,19 +129,6 @@ def agreement(table: pd.DataFrame) -> pd.DataFrame:
         row |= {"bias": error.mean(), "sd": sd, "low": error.mean() - 1.96 * sd}
         row |= {"high": error.mean() + 1.96 * sd, "n": len(error)}
         rows.append(row | {"failed": len(part) - len(error), "subjects": part["subject"].nunique()})
-    return pd.DataFrame(rows)
-
-
-def costs(folder: Path, device: str) -> pd.DataFrame:
-    """Parameters (millions, without the auxiliary head), GFLOPs and latency at a trial's size."""
-    trial, rows = stored_trial(folder), []
-    shape = (3, trial["image_size"], trial["image_size"])
-    for name in NETWORKS:
-        network = knee_network(name, trial["width"]).eval()
-        network.auxiliary = None  # serves training only
-        row = {"network": name, "parameters": count_parameters(network) / 1e6}
-        row |= {"gflops": gigaflops(network, shape)}
-        rows.append(row | {"latency_ms": measure(network, shape, device)["latency_ms"]})
     return pd.DataFrame(rows)
 
 

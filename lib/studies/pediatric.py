@@ -27,6 +27,7 @@ from lib.training import seed_everything
 __all__ = ["JOINTS", "METHODS", "EXTRA", "PROPOSED", "examinations", "load", "split", "train"]
 
 PROPOSED = "res_unet/multi/comb"
+PLAIN = "vgg_unet/multi/base"  # [A] kept as well: the best of short trainings, to label images with
 METHODS = (
     *(
         f"att_unet/{strategy}/{regularisation}"
@@ -84,7 +85,7 @@ def _network(trial: dict, data: Data, parts: dict, folder: Path) -> None:
     images = data.images[data.examination == parts["test"]]
     found = learning.predict(trial, players.network, images[:, None])
     _save(folder / "probabilities.npz", probabilities=found.transpose(1, 0, 2, 3))
-    if trial["method"] == PROPOSED and trial["fold"] == 0:
+    if trial["method"] in (PROPOSED, PLAIN) and trial["fold"] == 0:
         save_weights(folder / "weights.safetensors", players.network)
 
 
