@@ -8,28 +8,37 @@ from pathlib import Path
 import pandas as pd
 
 from lib.code import closure_digests, library_versions
+from lib.errors import OsteoBookError
 from lib.files import digest, write_table
+from lib.tables import read_table
 
 
-def derived(function: Callable[..., pd.DataFrame], folder: Path, *arguments) -> pd.DataFrame:
+def derived(
+    function: Callable[..., pd.DataFrame], folder: Path, *arguments, cached_only: bool = False
+) -> pd.DataFrame:
     """``function(folder, *arguments)``, or what it gave before under the same code and libraries.
 
-    For tables that take seconds, so that figures are redrawn quickly, and for measured times, which
-    are then those of the run that trained and not of several notebooks side by side.
+    For tables that take seconds, so that figures are redrawn quickly, and for measured times.
 
     Args:
         function: of ``lib``; its table has no index of its own.
         folder: of a finished training, which receives ``derived/<function>-<hash>.csv``.
         *arguments: strings and numbers.
+        cached_only: refuse to work it out: times measured while figures are redrawn, several
+            notebooks side by side, would be too long.
 
     Raises:
-        OsteoBookError: if the folder cannot be written.
+        OsteoBookError: if the folder cannot be written, or ``cached_only`` finds no table.
     """
     versions = library_versions() | {"scikit-learn": metadata.version("scikit-learn")}
     decisive = [closure_digests(function.__module__), versions, [str(a) for a in arguments]]
     key = digest(json.dumps(decisive, sort_keys=True))
     path = folder / "derived" / f"{function.__name__.strip('_')}-{key}.csv"
+    if not path.exists() and cached_only:
+        raise OsteoBookError(
+            f"{path}: found no such table; figures_only draws from stored results. "
+            "Fix: run once without it."
+        )
     if not path.exists():
         write_table(function(folder, *arguments), path)
-    names = {"case": str, "subject": str}  # may look like numbers
-    return pd.read_csv(path, dtype=names)
+    return read_table(path)

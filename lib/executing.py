@@ -12,7 +12,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from lib.errors import SettingError
 from lib.files import digest, explained, listing, replacing
 
 TRACEBACK_LINES = 12
+EARLIER = "of_an_earlier_run"  # in provenance.json until a figure is drawn again
 
 
 def output(notebook: Path, suffix: str) -> Path:
@@ -98,7 +99,7 @@ def why_run(study: str, notebook: Path, key: dict[str, str]) -> str:
     return f"changed: {', '.join(changed)}" if changed else ""
 
 
-def _records(study: str, key: dict[str, str]) -> list[Path]:
+def _records(study: str, key: dict) -> list[Path]:
     """Where the figures of a run are recorded: the published and the private ones."""
     own_data = paths.has_own_data(key["data_root"], study)
     place = paths.FIGURES / paths.figure_place(study, key["profile"], own_data)
@@ -131,9 +132,10 @@ def execute(
         OsteoBookError: if nothing can be written.
     """
     failed, partial = output(notebook, ".failed.ipynb"), output(notebook, ".partial.ipynb")
-    for outdated in (output(notebook, ".key.json"), *_records(study, key)):
-        outdated.unlink(missing_ok=True)  # figures that are no longer drawn are forgotten
+    records = _records(study, key)
+    output(notebook, ".key.json").unlink(missing_ok=True)
     try:
+        _change(records, lambda figure: figure | {EARLIER: True})
         with explained(paths.EXECUTED):
             if error := _run(notebook, partial, parameters, shown):
                 if partial.exists():
@@ -143,11 +145,40 @@ def execute(
                 temporary.write_text(_page(partial, notebook.stem), encoding="utf-8")
             partial.replace(output(notebook, ".ipynb"))
             failed.unlink(missing_ok=True)
+            _change(records, lambda figure: None if EARLIER in figure else figure)
             with replacing(output(notebook, ".key.json")) as temporary:
                 temporary.write_text(json.dumps(key, indent=1))
     finally:
-        partial.unlink(missing_ok=True)
+        tidy(study, notebook, key)
     return ""
+
+
+def tidy(study: str, notebook: Path, parameters: dict) -> None:
+    """Remove what an execution that was stopped leaves: the partial copy, and marks on figures."""
+    output(notebook, ".partial.ipynb").unlink(missing_ok=True)
+    records = _records(study, parameters)
+    _change(records, lambda figure: {k: v for k, v in figure.items() if k != EARLIER})
+
+
+def _change(records: list[Path], change: Callable[[dict], dict | None]) -> None:
+    """Change what is recorded of each figure; None forgets it, and an empty record is deleted.
+
+    While a notebook runs, the figures before it are marked in place: drawing one again replaces
+    its entry, so a run that fails or is killed at any moment loses the origin of no figure.
+    """
+    for record in (record for record in records if record.exists()):
+        before = record.read_text(encoding="utf-8")
+        try:
+            changed = {name: change(figure) for name, figure in json.loads(before).items()}
+        except ValueError:
+            changed = {}  # no record at all: the figures are drawn anew
+        kept = {name: figure for name, figure in changed.items() if figure is not None}
+        text = json.dumps(kept, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+        if not kept:
+            record.unlink()
+        elif text != before:
+            with replacing(record) as temporary:
+                temporary.write_text(text, encoding="utf-8")
 
 
 def _run(notebook: Path, copy: Path, parameters: dict, shown: bool) -> str:

@@ -174,15 +174,23 @@ def _pieces(mask, share=0.25) -> np.ndarray:
 
     [A] A quarter: a tendon two pixels thick breaks easily, and each part still counts.
     """
-    _, label, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    area = stats[:, cv2.CC_STAT_AREA]
-    area[0] = 0
+    label, area = _components(mask)
     kept = (area >= SMALLEST_PX).any() & (area > 0) & (area >= share * area.max())
     return kept[label]
 
 
 def _largest_component(mask) -> np.ndarray:
-    return _pieces(mask, share=1.0)
+    """One component, of equal ones the first; all false if it is too small."""
+    label, area = _components(mask)
+    return (label == area.argmax()) & (area.max() >= SMALLEST_PX)
+
+
+def _components(mask) -> tuple[np.ndarray, np.ndarray]:
+    """Number of each pixel's component, and the pixels of each; 0, the background, has none."""
+    _, label, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    area = stats[:, cv2.CC_STAT_AREA]
+    area[0] = 0
+    return label, area
 
 
 def _points(mask) -> np.ndarray:

@@ -20,6 +20,10 @@ The image diagonal joins the centres of opposite corner pixels (360.6 px for 256
 without foreground is 0/0; as NaN it would drop from a mean exactly the images with a false alarm
 and keep those left rightly empty, hence the table. To score only images with foreground, select
 them by their prevalence. Specificity follows the same rule where there is no background.
+
+The definitions are those of Taha and Hanbury (BMC Med. Imaging 15:29, 2015), who call the average
+symmetric surface distance an average distance; symmetric and over the pixels of both surfaces it is
+that of Heimann et al. (IEEE Trans. Med. Imaging 28, 2009).
 """
 
 from functools import lru_cache

@@ -5,6 +5,7 @@ environment exists.
 """
 
 import argparse
+import os
 import shutil
 import signal
 import sys
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from lib import paths
 from lib.errors import OsteoBookError, SettingError
-from lib.executing import check_parameters, execute, make_key, no_orphans, output, why_run
+from lib.executing import check_parameters, execute, make_key, no_orphans, output, tidy, why_run
 from lib.files import explained
 from lib.paths import STUDIES
 from lib.profiles import NAMES as PROFILES
@@ -165,20 +166,22 @@ def _announce_hours(studies: Iterable[str], parameters: dict) -> None:
 
 
 def _redraw(jobs: list[tuple]) -> list[bool]:
-    """Execute notebooks that train nothing side by side, one a core; which of them failed."""
+    """Execute notebooks that train nothing side by side; which of them failed."""
     from lib.workers import run_in_processes
 
-    notebooks = [notebook for _, notebook, *_ in jobs]
-    names = [notebook.stem for notebook in notebooks]
+    names = [notebook.stem for _, notebook, *_ in jobs]
+    at_once = (os.cpu_count() or 1) + 1  # one more than cores: each waits for its files at times
+    shown = {"what": "redrawing", "unit": "notebook", "names": names}
     try:
-        return run_in_processes(_redraw_one, jobs, what="redrawing", unit="notebook", names=names)
+        return run_in_processes(_redraw_one, jobs, at_once, **shown)
     finally:
-        for notebook in notebooks:  # what a process that was killed leaves
-            output(notebook, ".partial.ipynb").unlink(missing_ok=True)
+        for study, notebook, parameters, _ in jobs:
+            tidy(study, notebook, parameters)  # a process that was killed could not
 
 
 def _redraw_one(*job) -> bool:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C: the parent ends this
+    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # threads that wait leave the cores to the others
     return _run_one(*job, shown=False)
 
 
@@ -240,10 +243,10 @@ def dry_run(options: argparse.Namespace) -> None:
 
 
 def _plan(study: str, parameters: dict):
-    from lib import trials
+    from lib.trial_plans import plan
 
     chosen = {name: parameters[name] for name in ("profile", "data_root", "seed", "device")}
-    return trials.plan(study, **chosen)
+    return plan(study, **chosen)
 
 
 def _tell_trials(trials) -> None:
@@ -257,9 +260,9 @@ def _tell_trials(trials) -> None:
 
 def clean() -> None:
     """Delete the trials that nothing refers to and tell what became free."""
-    from lib import trials
+    from lib import trial_plans
 
-    freed = trials.clean()
+    freed = trial_plans.clean()
     for folder, megabytes in freed:
         print(f"deleted {folder} ({megabytes:.1f} MB)")
     print(f"{sum(megabytes for _, megabytes in freed):.1f} MB freed")

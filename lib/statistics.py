@@ -98,6 +98,20 @@ def bootstrap_weights(groups, n_resamples=10_000, seed=0) -> np.ndarray:
     return draws[:, group]
 
 
+def stratified_weights(groups, labels, n_resamples=10_000, seed=0) -> np.ndarray:
+    """As ``bootstrap_weights``, with as many groups of each label in a resample as there are.
+
+    `labels` holds the n cases' labels, one for all cases of a group.
+    """
+    groups, labels = np.asarray(groups), np.asarray(labels)
+    weights = np.empty((n_resamples, len(labels)), np.int64)
+    rng = np.random.default_rng(seed)
+    for label in np.unique(labels):
+        rows = labels == label
+        weights[:, rows] = bootstrap_weights(groups[rows], n_resamples, rng)
+    return weights
+
+
 def paired_test(a, b, seed=0) -> dict:
     """Two-sided Wilcoxon signed-rank test of paired values: `n mean_difference sd low high p test`.
 

@@ -9,9 +9,9 @@ the result changes the name.
 import importlib
 import json
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pandas as pd
@@ -22,6 +22,7 @@ from lib.code import closure_digests, library_versions
 from lib.data.manifest import synthetic_note
 from lib.errors import OsteoBookError, SettingError
 from lib.files import digest, explained, locked, replacing
+from lib.tables import read_table
 from lib.training import PROGRESS
 from lib.workers import run_in_processes
 
@@ -76,8 +77,8 @@ def run_trials(
         cached_only: refuse to train, for redrawing figures.
 
     Raises:
-        OsteoBookError: if a trial fails (the others are finished first), if ``cached_only`` finds
-            one missing, or if the folder cannot be written.
+        OsteoBookError: if a trial fails (the others are finished first), if the system ends a
+            process, if ``cached_only`` finds one missing, or if the folder cannot be written.
     """
     descriptions = [describe(trial, fingerprint) for trial in trials]
     folders = [trial_folder(d) for d in descriptions]
@@ -92,8 +93,23 @@ def run_trials(
     jobs = [(d, trial_folder(d), _of_dataset(data_root, d["trial"])) for d in missing]
     names = [trial_name(description["trial"]) for description in missing]
     workers = workers or default_workers(trials)
-    run_in_processes(run_trial, jobs, workers, _progress(jobs), names=names)
+    try:
+        run_in_processes(run_trial, jobs, workers, _progress(jobs), names=names)
+    except OsteoBookError as error:
+        if isinstance(error.__cause__, BrokenProcessPool):  # ends every job, whichever it names
+            raise _ended(jobs) from error
+        raise
     return folders
+
+
+def _ended(jobs: list[tuple]) -> OsteoBookError:
+    """What to tell when the system has ended a process of a run, and the others with it."""
+    missing = sum(not folder.exists() for _, folder, _ in jobs)
+    return OsteoBookError(
+        "training: found a process that was ended, most often for want of memory; "
+        f"{missing} of {len(jobs)} trainings are missing, what is finished is kept. Fix: run again "
+        "to continue, with a smaller profile or fewer workers (`workers=1` where it is called)."
+    )
 
 
 def default_workers(trials: list[dict]) -> int:
@@ -190,105 +206,10 @@ def collect(folders: Iterable[Path], table: str) -> pd.DataFrame:
         raise SettingError(f"table: found {table!r}; expected one of {', '.join(TABLES)}.")
     frames = []
     for folder in folders:
-        frame = pd.read_csv(folder / f"{table}.csv", dtype={"case": str, "subject": str})
+        frame = read_table(folder / f"{table}.csv")
         if table == "history":
             trial = stored_trial(folder)
             for position, key in enumerate(("study", "dataset", "method", "fold", "seed")):
                 frame.insert(position, key, trial[key])
         frames.append(frame)
     return pd.concat(frames, ignore_index=True)
-
-
-def plan(study: str, **parameters) -> pd.DataFrame:
-    """What a run would do: one row a trial with name, status, why, minutes and megabytes.
-
-    Args:
-        study: ``lib.studies.<study>_trials`` lists its trials.
-        **parameters: profile, data_root, seed and device of the run.
-
-    Minutes are what a trial adds to the run while all cores are busy.
-    """
-    module = importlib.import_module(f"lib.studies.{study}_trials")
-    trials, fingerprint = module.trials_and_fingerprint(**parameters)
-    known = _known_configs(paths.TRIALS / study)
-    return pd.DataFrame([_planned(describe(t, fingerprint), known, module) for t in trials])
-
-
-def _planned(description: dict, known: dict[Path, dict], module) -> dict:
-    folder, trial = trial_folder(description), description["trial"]
-    if folder.exists():
-        status, why = "cached", "already computed"
-    elif partial_folder(folder).exists():
-        status, why = "continue", "was interrupted"
-    else:
-        status, why = "run", _what_changed(description, known)
-    minutes, megabytes = module.estimate(trial)
-    if (measured := _measured_minutes(trial, known)) is not None:
-        minutes = measured
-    done = status == "cached"
-    return {
-        "name": trial_name(trial),
-        "status": status,
-        "why": why,
-        "minutes": 0.0 if done else minutes / default_workers([trial]),
-        "megabytes": 0.0 if done else megabytes,
-    }
-
-
-def _measured_minutes(trial: dict, known: dict[Path, dict]) -> float | None:
-    """Longest time of a finished trial of the same size; interrupted ones tell too little."""
-
-    def size(trial: dict) -> dict:
-        return {k: v for k, v in trial.items() if k not in ("method", "fold", "seed")}
-
-    same = [folder for folder, config in known.items() if size(config["trial"]) == size(trial)]
-    timings = [folder / "timing.json" for folder in same if (folder / "timing.json").exists()]
-    return max((json.loads(t.read_text())["seconds"] / 60 for t in timings), default=None)
-
-
-def _known_configs(folder: Path) -> dict[Path, dict]:
-    """Config of every trial folder of a study, the newest last."""
-    configs = sorted(folder.glob("*/config.json"), key=lambda path: path.stat().st_mtime)
-    return {config.parent: json.loads(config.read_text()) for config in configs}
-
-
-def _what_changed(description: dict, known: dict[Path, dict]) -> str:
-    """Compare with the newest trial of the same name."""
-    name = trial_name(description["trial"])
-    earlier = [config for config in known.values() if trial_name(config["trial"]) == name]
-    if not earlier:
-        return "never run"
-    changes = []
-    for part in ("trial", "code", "versions"):
-        old, new = earlier[-1][part], description[part]
-        changes += [key for key in sorted(old | new) if old.get(key) != new.get(key)]
-    if earlier[-1]["data"] != description["data"]:
-        changes.append("data")
-    return "changed: " + ", ".join(changes)
-
-
-def _is_current(folder: Path, config: dict) -> bool:
-    """Whether a run of today would ask for this trial and find it in this folder."""
-    listed = importlib.import_module(f"lib.studies.{config['trial']['study']}_trials").is_listed
-    expected = trial_folder(describe(config["trial"], config["data"]))
-    return listed(config["trial"]) and folder in (expected, partial_folder(expected))
-
-
-def clean() -> list[tuple[Path, float]]:
-    """Delete every trial that no profile would use again under the present code and libraries.
-
-    Trials of other data are kept: the data may come back.
-
-    Returns:
-        (folder, megabytes freed) of each.
-    """
-    freed = []
-    for study in sorted(path for path in paths.TRIALS.glob("*") if path.is_dir()):
-        known = _known_configs(study)
-        for folder in sorted(path for path in study.glob("[!.]*") if path.is_dir()):
-            if folder in known and _is_current(folder, known[folder]):
-                continue
-            size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-            shutil.rmtree(folder)
-            freed.append((folder, size / 1e6))
-    return freed

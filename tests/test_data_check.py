@@ -165,7 +165,7 @@ def test_module_runs_from_the_command_line(folder):
 
 @pytest.fixture
 def knees(tmp_path):
-    return make_knee_fixture(tmp_path / "knee", subjects=5)
+    return make_knee_fixture(tmp_path / "own", subjects=5)  # no study's name: whatever it is for
 
 
 def change_table(folder, row, column, value):

@@ -62,3 +62,11 @@ def test_a_failing_function_or_a_full_disk_leaves_nothing(tmp_path, monkeypatch)
     with pytest.raises(OsteoBookError, match="the disk is full"):
         derived(table, tmp_path, 0.1)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_times_are_not_measured_while_figures_are_redrawn(tmp_path):
+    with pytest.raises(OsteoBookError, match=r"derived/table-.*found no such table; figures_only"):
+        derived(table, tmp_path, 0.1, cached_only=True)
+    assert calls == []
+    derived(table, tmp_path, 0.1)
+    assert len(derived(table, tmp_path, 0.1, cached_only=True)) == 4

@@ -55,6 +55,19 @@ def test_the_card_reports_the_trial(tmp_path, monkeypatch, capsys):
     assert f"| epochs | {TRIALS['wrist']['epochs']} |" in card
 
 
+@pytest.mark.parametrize(
+    ("study", "told"),
+    [("hand", "own validation and test images ("), ("humerus", "own held-out images ("),
+     ("wrist", "own test images (")],
+)  # fmt: skip
+def test_images_that_chose_the_epoch_are_not_called_test_images(tmp_path, monkeypatch, study, told):
+    monkeypatch.setattr(paths, "PHANTOMS", tmp_path / "none")
+    folder = make_trial_folder(tmp_path / "t", TRIALS[study])
+    export(study, folder, tmp_path / "out")
+    card = (tmp_path / "out/model_card.md").read_text()
+    assert told in card and ("epoch was chosen on" in card) == (study != "wrist")
+
+
 def test_synthetic_training_data_are_stated(tmp_path, monkeypatch):
     root = tmp_path / "phantoms/knee-x"
     make_knee_fixture(root / "knee", subjects=2, frames=2)

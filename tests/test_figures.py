@@ -4,6 +4,7 @@ import subprocess
 import sys
 from itertools import combinations
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -155,6 +156,18 @@ from tests.test_figures import history, metrics
 figures.save(figures.metric_distributions(metrics(20), ("f1",)), "wrist", "violins", metrics(20))
 figures.save(figures.loss_curves(history()), "wrist", "curves", synthetic=True)
 """
+
+
+def test_a_saved_figure_is_shown_as_it_was_saved_and_smaller(folder):
+    figure = figures.prevalence(wrist_audit())
+    drawn = cv2.imdecode(np.frombuffer(figure._repr_png_(), np.uint8), cv2.IMREAD_COLOR)
+    path = figures.save(figure, "wrist", "audit")
+    shown = cv2.imdecode(np.frombuffer(figure._repr_png_(), np.uint8), cv2.IMREAD_COLOR)
+    saved = cv2.imread(str(path))
+    assert abs(shown.shape[1] - saved.shape[1] * 110 / 200) <= 1
+    assert abs(shown.mean() - saved.mean()) < 1
+    same = cv2.resize(drawn, shown.shape[1::-1], interpolation=cv2.INTER_AREA)
+    assert np.abs(shown.astype(float) - same).mean() < 4  # the same picture, other edges of letters
 
 
 def test_the_same_figure_has_the_same_bytes(tmp_path):

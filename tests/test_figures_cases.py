@@ -210,7 +210,7 @@ def test_beside_paper():
     whiskers = [list(line.get_xdata()) for line in accuracy.lines if len(line.get_xdata()) == 2]
     assert [pytest.approx(w) for w in ([0.6076, 0.8076], [0.6134, 0.8134])] == whiskers[-3:-1]
     assert texts(figure) == ["Fixed 0.5 + 0.5", "Complementary", "All positive"]
-    assert "95 % bootstrap interval" in foot(figure)
+    assert "95 % bootstrap interval over subjects" in foot(figure)  # as pooled_scores resamples
 
 
 def test_prevalence_shows_who_loses_to_all_positive():

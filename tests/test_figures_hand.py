@@ -11,11 +11,12 @@ from sklearn.metrics import roc_auc_score, roc_curve
 
 from lib import figures
 from lib.errors import SettingError
-from lib.figures.bone_bars import subjects_of
 from lib.figures.looks import HAND, HAND_BONES, bone_look
 from lib.figures.pictures import blend
-from lib.figures.roc import GRID, bootstrap_roc
+from lib.figures.roc import GRID, bootstrap_roc, draw_subjects
 from lib.losses.self_supervised import collapse_monitors
+from lib.studies import hand_scores
+from lib.studies.hand_results import draws, mean_auc
 from lib.uncertainty import expected_calibration_error, reliability_table
 
 LEARNERS = ("simclr", "supcon", "swav", "vicreg")
@@ -45,6 +46,14 @@ def predictions(subjects=40, seed=0):
                     {"subject": f"s{i}", "label": label, "bone": bone, "probability": value}
                 )
     return pd.DataFrame(rows)
+
+
+def bone_means():
+    """What ``hand_results.bone_means`` gives."""
+    table = predictions()
+    table = table[table["label"] == 1]
+    found = table.groupby("subject")["probability"].transform("mean") >= 0.5
+    return table.assign(group=np.where(found, "true positives", "false negatives"))
 
 
 def by_subject(methods=LEARNERS):
@@ -140,11 +149,9 @@ def test_blend_mixes_the_bones_colours_in():
 
 def test_bone_bars_are_means_over_the_kinds_subjects():
     image, labels = hand_picture()
-    table = predictions()
+    table = bone_means()
     figure = figures.bone_bars(table, "true positives", image, labels)
-    positive = table[table["label"] == 1]
-    score = positive.groupby("subject")["probability"].mean()
-    found = positive[positive["subject"].isin(score[score >= 0.5].index)]
+    found = table[table["group"] == "true positives"]
     axes, inset = figure.axes
     for bar, bone in zip(axes.patches, HAND_BONES, strict=True):
         values = found.loc[found["bone"] == bone, "probability"]
@@ -161,36 +168,22 @@ def test_bone_bars_are_means_over_the_kinds_subjects():
     assert "fraction" in axes.get_ylabel()
 
 
-def test_kinds_share_the_positive_subjects():
-    table = predictions()
-    parts = [set(subjects_of(table, k)["subject"]) for k in ("true positives", "false negatives")]
-    assert parts[0] | parts[1] == set(table.loc[table["label"] == 1, "subject"])
-    assert not parts[0] & parts[1] and all(parts)
-
-
 def test_a_kind_without_subjects_is_said():
-    sure = predictions().assign(probability=0.9)
-    figure = figures.bone_bars(sure, "false negatives")
+    sure = bone_means()
+    figure = figures.bone_bars(sure[sure["group"] == "true positives"], "false negatives")
     assert "no false negatives" in texts(figure.axes[0]) and "n = 0" in foot(figure)
 
 
-def test_two_patches_of_a_bone_are_one_value():
-    table = pd.DataFrame(
-        {"subject": "s", "label": 1, "bone": ["M1", "M1", "ulna"], "probability": [0.9, 0.5, 0.6]}
-    )
-    assert list(subjects_of(table, "true positives")["probability"]) == pytest.approx([0.7, 0.6])
-    bars = figures.bone_bars(table, "true positives").axes[0].patches
-    assert bars[2].get_height() == pytest.approx(0.7)
-
-
-def test_bad_predictions_are_refused():
+def test_bad_bones_are_refused():
     image, labels = hand_picture()
+    table = bone_means()
     for arguments, message in (
-        ((predictions().drop(columns="bone"),), "without bone"),
-        ((predictions(), "true negatives"), "expected one of"),
-        ((predictions().assign(probability=3.0),), "0 to 1"),
-        ((predictions().assign(bone="talus"),), "found talus"),
-        ((predictions(), "true positives", image, labels[1:]), "shapes"),
+        ((table.drop(columns="bone"),), "without bone"),
+        ((table, "true negatives"), "expected one of"),
+        ((table.assign(probability=3.0),), "0 to 1"),
+        ((pd.concat([table, table]),), "several rows"),
+        ((table.replace("ulna", "talus"),), "found talus"),
+        ((table, "true positives", image, labels[1:]), "shapes"),
     ):
         with pytest.raises(SettingError, match=message):
             figures.bone_bars(*arguments)
@@ -199,11 +192,16 @@ def test_bad_predictions_are_refused():
 # --- ROC and calibration -------------------------------------------------------------------------
 
 
+def roc_of(rows, n_resamples=300, seed=0):
+    return bootstrap_roc(rows, draw_subjects(rows, n_resamples, seed))
+
+
 def test_roc_equals_sklearn_with_ties():
     rng = np.random.default_rng(5)
     labels = rng.integers(0, 2, 60)
     probability = np.round(0.3 * labels + rng.uniform(0, 0.7, 60), 1)
-    roc = bootstrap_roc(labels, probability, np.arange(60), n_resamples=300)
+    table = {"label": labels, "probability": probability, "subject": np.arange(60)}
+    roc = roc_of(pd.DataFrame(table))
     fpr, tpr, _ = roc_curve(labels, probability, drop_intermediate=False)
     assert roc.fpr == pytest.approx(fpr) and roc.tpr == pytest.approx(tpr)
     assert roc.auc == pytest.approx(roc_auc_score(labels, probability))
@@ -214,22 +212,49 @@ def test_roc_equals_sklearn_with_ties():
 
 def test_rows_of_a_subject_are_drawn_together():
     table = by_subject(("simclr",))
-    columns = (table["label"], table["probability"], table["subject"])
-    alone = bootstrap_roc(*columns, n_resamples=500)
-    thrice = bootstrap_roc(*(np.tile(column, 3) for column in columns), n_resamples=500)
-    assert thrice[4:] == pytest.approx(alone[4:])  # not narrower for being repeated
+    thrice = roc_of(pd.concat([table] * 3))
+    assert thrice[4:] == pytest.approx(roc_of(table)[4:])  # not narrower for being repeated
 
 
 def test_every_resample_keeps_the_prevalence():
-    labels, probability = np.array([1] + [0] * 9), np.array([0.55, *np.linspace(0.1, 0.9, 9)])
-    roc = bootstrap_roc(labels, probability, np.arange(10), n_resamples=300)
+    table = pd.DataFrame({"label": [1] + [0] * 9, "subject": np.arange(10)})
+    table["probability"] = [0.55, *np.linspace(0.1, 0.9, 9)]
+    roc = roc_of(table)
     # the only positive is in each of them: its sensitivity is a step from 0 to 1, never undefined
     assert set(roc.tpr) == {0.0, 1.0} and np.isfinite([roc.auc_low, roc.auc_high]).all()
-    other = bootstrap_roc(1 - labels, 1 - probability, np.arange(10), n_resamples=300)
+    other = roc_of(table.assign(label=1 - table["label"], probability=1 - table["probability"]))
     assert roc.auc == pytest.approx(other.auc) == pytest.approx(5 / 9)
-    beaten = np.random.default_rng([0, 0]).multinomial(9, np.full(9, 1 / 9), size=300)
+    beaten = np.random.default_rng(0).multinomial(9, np.full(9, 1 / 9), size=300)
     expected = np.quantile(beaten[:, :5].sum(1) / 9, (0.025, 0.975))
     assert (roc.auc_low, roc.auc_high) == pytest.approx(tuple(expected))
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_roc_says_what_the_tables_say(seeds):
+    """AUC and interval of table 1, to the last digit; test sets of several seeds differ."""
+    parts = []
+    for seed in range(seeds):
+        people = by_subject().assign(seed=seed, dataset="masked")
+        gone = [f"s{n}" for n in range(seed, 30, 3)] if seeds > 1 else []
+        people["probability"] = (people["probability"] + 0.1 * seed) % 1
+        parts.append(people[~people["subject"].isin(gone)])
+    table = pd.concat(parts, ignore_index=True)
+    expected = draws(table, 7)
+    subjects = draw_subjects(table, hand_scores.RESAMPLES, 7)
+    for method in LEARNERS:
+        rows = table[table["method"] == method]
+        roc = bootstrap_roc(rows, subjects)
+        interval = hand_scores.interval(expected["masked", method]["auc"])
+        assert (roc.auc_low, roc.auc_high) == pytest.approx(interval, abs=1e-12)
+        assert roc.auc == pytest.approx(mean_auc(rows))
+        area = np.trapezoid(roc.tpr, roc.fpr)
+        assert area == pytest.approx(roc.auc, abs=0.01), "the curve is the mean one as well"
+    figure = figures.roc_bands(table, seed=7)
+    (text,) = texts(figure.axes[0])
+    rows = table[table["method"] == "simclr"]
+    roc = bootstrap_roc(rows, subjects)
+    assert text.startswith(f"AUC {roc.auc:.2f} ({roc.auc_low:.2f} to {roc.auc_high:.2f})")
+    assert ("means of 3 trainings" in text) == (seeds == 3)
 
 
 def test_roc_bands_say_auc_and_n():

@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lib import figures
 from lib.claims import VERDICTS
 from lib.statistics import SMALLEST_N
+from lib.studies import hand
 from lib.studies.hand import BONES
 from lib.studies.hand_claims import (
     MEASURES,
@@ -27,6 +29,7 @@ from lib.studies.hand_results import (
     predictions_of,
     segmentation,
     tables,
+    with_split,
 )
 from lib.studies.hand_results import (
     tested as scores_of_tested,
@@ -83,6 +86,7 @@ def metrics(predictions):
             "method": method,
             "fold": 0,
             "seed": 0,
+            "split": "test",
         }
         for number in range(8):
             place = common | {"subject": f"s{number}", "case": f"c{number}", "unit": "fraction"}
@@ -135,6 +139,66 @@ def test_segmentation_of_each_bone_and_their_mean(metrics):
     assert found.loc[("mose", "m5", "dice"), "n"] == 7
     assert found.loc[("mose", "image", "ged"), "mean"] == pytest.approx(0.1)
     assert ("mose", "mean", "ged") not in found.index
+
+
+def test_segmentation_and_its_claim_are_of_test_cases_alone(metrics):
+    """The validation cases chose the epoch."""
+    chosen = metrics[metrics["split"] == "test"]
+    spoiled = chosen.assign(split="val", value=0.0, subject="v" + chosen["subject"])
+    both = pd.concat([metrics, spoiled])
+    pd.testing.assert_frame_equal(segmentation(both, seed=0), segmentation(metrics, seed=0))
+    assert segmentation_works(both, 0) == segmentation_works(metrics, 0)
+    assert segmentation_works(both, 0).n == 8
+
+
+def test_each_seed_has_its_own_split():
+    cases = pd.DataFrame({"case": [f"c{n}" for n in range(60)], "split": ""})
+    cases = cases.assign(subject=cases["case"], osteoporosis=np.repeat([1.0, 0.0, np.nan], 20))
+    trials = [{"seed": seed, "split_seed": seed, "method": m} for seed in (3, 4) for m in "ab"]
+    metrics = pd.DataFrame({"seed": np.repeat([3, 4], 61), "case": [*cases["case"], np.nan] * 2})
+    found = with_split(metrics, trials, cases)
+    for trial in trials:
+        rows = found[found["seed"] == trial["seed"]].set_index("case")["split"]
+        for name, numbers in hand.split(trial, cases).items():
+            assert set(rows.index[rows == name]) == set(cases["case"].iloc[numbers])
+        assert rows.isna().sum() == 1  # scores of all subjects together
+    three, four = (found.loc[found["seed"] == seed, "split"].tolist() for seed in (3, 4))
+    assert three != four
+
+
+def patches(rows):
+    """Predictions of SimCLR for test subjects with osteoporosis."""
+    frame = pd.DataFrame(rows, columns=["seed", "subject", "bone", "probability"])
+    return frame.assign(dataset="masked", method="simclr", split="test", label=1)
+
+
+def test_a_subject_counts_once_in_the_mean_of_a_bone():
+    """Table, figure and claim O5 rest on the same numbers."""
+    rows = [(seed, "a", bone, p) for seed, p in ((0, 0.6), (1, 0.8)) for bone in ("m2", "m3")]
+    rows += [(0, "b", "m2", 0.9), (0, "b", "m3", 0.9), (1, "b", "m2", 0.1), (1, "b", "m3", 0.1)]
+    # found by its four patches, though missed by the mean of its two bones
+    rows += [(0, "c", "m2", p) for p in (0.9, 0.9, 0.6)] + [(0, "c", "m3", 0.1)]
+    frame = patches(rows)
+    bones = bone_means(frame).set_index(["group", "bone", "subject"])["probability"]
+    assert bones["true positives", "m2", "a"] == pytest.approx(0.7)  # mean of the seeds
+    assert bones["true positives", "m2", "b"] == pytest.approx(0.9)  # found under one seed
+    assert bones["false negatives", "m2", "b"] == pytest.approx(0.1)
+    table = bone_probabilities(frame).set_index(["group", "bone"])
+    found = table.loc[("true positives", "m2")]
+    assert found["mean"] == pytest.approx((0.7 + 0.9 + 0.8) / 3) and found["n"] == 3
+    assert table.loc[("false negatives", "m3"), "n"] == 1
+    for kind in ("true positives", "false negatives"):
+        bars = figures.bone_bars(bone_means(frame), kind, bones=("m2", "m3")).axes[0].patches
+        expected = table.loc[kind].loc[["m2", "m3"], "mean"]
+        assert [bar.get_height() for bar in bars] == pytest.approx(expected.tolist())
+
+
+def test_without_bones_of_the_ill_the_bars_say_so(predictions):
+    empty = bone_means(predictions[predictions["label"] == 0])
+    assert empty.empty and bone_probabilities(predictions[:0]).empty
+    figure = figures.bone_bars(empty, "true positives")
+    assert "no true positives" in [text.get_text() for text in figure.axes[0].texts]
+    assert some_bones_contribute_most(empty, 0).verdict == "not testable"
 
 
 def test_bones_of_the_found_and_the_missed():

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lib.statistics import summary
 from lib.studies import humerus_claims
 from lib.studies.humerus_learner import METHODS
 
@@ -72,6 +73,28 @@ def verdict(claim, **changes):
 )  # fmt: skip
 def test_verdicts(claim, changes, expected):
     assert verdict(claim, **changes) == expected
+
+
+@pytest.mark.parametrize(
+    ("claim", "spread", "sign"),
+    [("H4", {"bce": 1.12, "focal": 1.12, "dice": 1.12}, -1), ("H8", {"focal": 1.09}, +1)],
+)
+def test_several_spreads_are_decided_together(claim, spread, sign):
+    values = humerus_claims.patient_values(made_up(spread=spread))
+    found = humerus_claims.DECISIONS[claim](values, 0)
+    # 95 % alone is on one side of zero, too little among several
+    assert min(sign * found.estimate.low, sign * found.estimate.high) > 0
+    assert found.verdict == "inconclusive"
+    number = {"H4": 6, "H8": 4}[claim]
+    assert f"(Bonferroni over {number})" in found.evidence and found.evidence.count("[") == number
+
+
+def test_the_mean_dice_is_summarised_as_everywhere():
+    values = humerus_claims.patient_values(made_up())
+    expected = summary(values["dice"]["dice_boundary"], 3)
+    found = humerus_claims.DECISIONS["H9"](values, 3).estimate
+    numbers = tuple(expected[name] for name in ("mean", "sd", "low", "high"))
+    assert found[1:5] == pytest.approx(numbers, abs=1e-12)
 
 
 def test_all_nine_are_decided_on_folds_by_patient_alone():

@@ -105,6 +105,18 @@ def test_specks_do_not_count():
     assert flexion_angle(femur | disc((20, 230), 6), tibia | disc((230, 20), 6)) == clean
 
 
+def test_of_two_pieces_of_one_size_the_first_is_the_bone():
+    twins = np.zeros((40, 40), bool)
+    twins[7, 4:24] = twins[30, 4:24] = True
+    assert patella_length(twins) == 20
+    femur = bone((120, 110), 0)
+    apart = np.zeros((600, SIZE), bool)
+    apart[:SIZE], apart[300 : 300 + SIZE] = femur, femur
+    lone = apart.copy()
+    lone[SIZE:] = False
+    assert shaft_axis(apart) == pytest.approx(shaft_axis(lone))
+
+
 @pytest.mark.parametrize(
     "unclear",
     [

@@ -40,10 +40,10 @@ def cases(n=N):
     return dict.fromkeys(JOINTS, frame.assign(pathology=[int(i < SICK) for i in range(n)]))
 
 
-def codes(multi=(0.99, 0.5), mixed=(0.6, 0.02), joints=tuple(JOINTS)):
+def codes(multi=(0.99, 0.5), mixed=(0.6, 0.02), joints=tuple(JOINTS), part="training"):
     """Purity and silhouette of the multi-class and of the global auto-encoder."""
     return pd.DataFrame(
-        {"dataset": joint, "autoencoder": name, "part": "training", "purity": 1.0,
+        {"dataset": joint, "autoencoder": name, "part": part, "purity": 1.0,
          "purity_across": purity,
          "chance": 0.4, "silhouette": silhouette, "n": 90, "examinations": 14}
         for joint in joints for name, (purity, silhouette) in (("multi", multi), ("global", mixed))
@@ -62,6 +62,12 @@ def verdict_of(claim, **changes):
         "P9": lambda: claims.independent_of_pathology(table, cases(), 0),
         "P11": lambda: claims.beats_spar(table, 0),
     }[claim]()
+
+
+def single(**changes):
+    """Codes of one validation examination: its slices are each other's neighbours."""
+    one = {"examinations": 1, "purity_across": np.nan}
+    return codes(part="validation", **changes).assign(**one)
 
 
 COMB = "att_unet/multi/comb"
@@ -116,14 +122,27 @@ def test_verdicts(claim, changes, expected):
         (codes(multi=(0.90, 0.5)), "inconclusive"),
         (codes(mixed=(0.85, 0.3)), "inconclusive"),
         (codes(joints=("ankle",)), "inconclusive"),
-        (codes().assign(purity_across=np.nan), "contradicted"),  # purity instead: 1 in both
         (codes().iloc[:0], "inconclusive"),
     ],
 )
 def test_multi_separates_bones(table, expected):
-    if expected == "contradicted" and table["purity_across"].isna().all():
-        table = table.assign(silhouette=0.5)
     assert claims.multi_separates_bones(table).verdict == expected
+
+
+def test_one_examination_decides_nothing_about_codes():
+    against = single(multi=(0, 0.05), mixed=(0, 0.5))
+    found = claims.multi_separates_bones(against)
+    assert found.verdict == "inconclusive" and found.n == 1
+    assert found.evidence.count("of one examination, which decide nothing") == 4
+    beside = claims.multi_separates_bones(pd.concat([codes(), against]))
+    assert beside.verdict == "reproduced" and beside.n == 14
+    assert "ankle multi validation: purity 1.00" in beside.evidence
+    half = pd.concat([codes(joints=("ankle",)), against])
+    assert claims.multi_separates_bones(half).verdict == "inconclusive"
+    alike = pd.concat([codes(mixed=(0.85, 0.3)), against])
+    found = claims.multi_separates_bones(alike)
+    assert found.verdict == "inconclusive"
+    assert found.estimate[:2] == ("purity of codes, ankle global training", 0.85)
 
 
 def test_slices_decide_by_examinations():
@@ -150,6 +169,44 @@ def test_significance_on_enough_examinations(shift, expected):
     ankle = slices[slices["dataset"] == "ankle"]
     alone = claims.significant_on_slices(ankle, 0).verdict
     assert alone == ("inconclusive" if expected == "reproduced" else "contradicted")
+
+
+def test_p_is_that_of_the_row_that_decides_on_slices():
+    slices = made_up_slices(16, 3, (COMB, "res_unet/multi/base", PROPOSED), shift=-0.01)
+    alike = slices["method"] == "res_unet/multi/base"
+    slices.loc[alike, "value"] -= 0.01  # about as good as the proposed one
+    table = claims.table_s1(slices, 0)
+    worse = table[table["gain"] < -0.1]
+    assert worse["p_holm"].min() < 0.01 and table["p_holm"].max() > 0.2
+    found = claims.significant_on_slices(slices, 0)
+    row = worse.loc[worse["p_holm"].idxmin()]
+    assert found.verdict == "contradicted" and found.p == row["p_holm"]
+    assert found.estimate.measure.endswith(f"{row['dataset']}, {PROPOSED} over {row['method']}")
+    numbers = (found.estimate.mean, found.estimate.low, found.estimate.high)
+    assert numbers == tuple(row[["gain", "low", "high"]])
+    one = claims.significant_on_slices(made_up_slices(1, 8), 0)
+    assert one.p is None and one.estimate.test == ""
+
+
+def test_p_is_that_of_the_regulariser_that_decides():
+    slices = made_up_slices(9, 8, shift=-0.01)
+    comb, other = (slices["method"] == f"att_unet/multi/{name}" for name in ("comb", "adv"))
+    noise = np.random.default_rng(0).normal(0, 0.001, other.sum())
+    slices.loc[other, "value"] = slices.loc[comb, "value"].to_numpy() + noise
+    found = claims.combined_is_better_on_slices(slices, 0)
+    assert found.verdict == "contradicted" and found.estimate.measure.endswith("comb over shape")
+    assert found.p == pytest.approx(2 * 2 / 2**9)  # all signs agree; Holm over two
+
+
+def test_p_is_that_of_the_joint_that_decides():
+    table = volumes(made_up(**WITH_SPAR, shifts={SPAR: 0.05}))
+    shoulder = table["dataset"] == "shoulder"
+    rows = [shoulder & (table["method"] == name) for name in (SPAR, PROPOSED)]
+    noise = np.random.default_rng(0).normal(0, 0.1, N)
+    table.loc[rows[0], "dice"] = table.loc[rows[1], "dice"].to_numpy() + noise
+    found = claims.beats_spar(table, 0)
+    assert found.verdict == "contradicted" and "ankle" in found.estimate.measure
+    assert found.p == pytest.approx(2 * 2 / 2**N)
 
 
 def test_gains_are_signed_and_adjusted():

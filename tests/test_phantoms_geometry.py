@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from lib.phantoms import volume
 from lib.phantoms.body import Bone, Limb, Sheet, materials, project_bones, soft_tissue
 from lib.phantoms.geometry import Ellipsoid, Frame, Pose, Union, chord, curve_table, pose
 from lib.phantoms.plate import Plate, closed_spline, ribbon_outline, signed_distance
@@ -234,47 +233,6 @@ def test_profile_does_not_overshoot():
     table = curve_table([(0, 1.0, 3.0), (0.5, 1.0, 2.0), (0.6, 4.0, 2.0), (1, 4.0, 0.0)])
     assert table[:, 0].min() == 1 and table[:, 0].max() == 4
     assert (np.diff(table[:, 0]) >= 0).all() and (np.diff(table[:, 1]) <= 0).all()
-
-
-# --- volumes -------------------------------------------------------------------------------------
-
-
-def test_volume_of_a_shape_matches_the_closed_form():
-    radii, turn = (12.0, 7.0, 5.0), pose(20, 30, 40, shift=(2, 3, -4))
-    closed = Ellipsoid(np.zeros(3), radii, cortex=1.0).moved(turn)
-    box = (-13, 13, -8, 8, -6, 6)
-    summed = volume.Volume(lambda p: volume.ellipsoid(p, (0, 0, 0), radii), box, 1.0).moved(turn)
-    for exact, sampled in zip(chords(closed), chords(summed), strict=True):
-        assert np.abs(exact - sampled).mean() < 0.05
-        assert sampled.sum() == pytest.approx(exact.sum(), rel=0.03)
-
-
-def test_volume_can_be_moved_twice():
-    shape = volume.Volume(
-        lambda p: volume.capsule(p, (0, 0, 0), (9, 0, 0), 3, 3), (-4, 13, -4, 4, -4, 4)
-    )
-    twice = shape.moved(pose(z_deg=90)).moved(pose(shift=(5, 0, 0)))
-    hit = np.argwhere(chords(twice)[0] > 0)
-    column, row = FRAME.pixels([[5.0, 4.5]])[0]
-    assert hit.mean(0) == pytest.approx([row, column], abs=0.5)
-
-
-def test_shapes_have_known_distances():
-    where = torch.tensor([[0.0, 0, 0], [4.0, 0, 0], [0, 0, 7.0]])
-    assert volume.capsule(where, (0, 0, -2), (0, 0, 2), 1, 1).tolist() == pytest.approx([-1, 3, 4])
-    assert volume.rounded_box(where, (0, 0, 0), (2, 2, 2), 0.5).tolist() == pytest.approx(
-        [-2, 2, 5]
-    )
-    assert volume.half_space(where, (0, 0, 1), (0, 0, 2)).tolist() == pytest.approx([-1, -1, 6])
-    assert volume.ellipsoid(where, (0, 0, 0), (3, 3, 3))[1:].tolist() == pytest.approx([1, 4])
-
-
-def test_smooth_union_fills_a_quarter_of_the_blend():
-    a, b = torch.tensor([1.0, 0.0, 9.0]), torch.tensor([1.0, 5.0, 1.0])
-    assert volume.smooth_union(a, b, blend_mm=4.0).tolist() == pytest.approx([0, 0, 1])
-    assert volume.smooth_union(a, b, blend_mm=0.0).tolist() == pytest.approx([1, 0, 1])
-    cut = volume.smooth_difference(torch.tensor([-3.0, -3.0]), torch.tensor([-1.0, 8.0]), 0.5)
-    assert cut.tolist() == pytest.approx([1, -3])
 
 
 # --- bones and flesh -----------------------------------------------------------------------------

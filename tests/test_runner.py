@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections import namedtuple
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -36,6 +37,7 @@ def write_notebook(path: Path, *cells: str, parameters: str = PARAMETERS) -> Pat
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     """Every folder of the runner in a temporary one."""
+    import_module("lib.checklists")  # which finds its texts when it is imported
     for name in ("NOTEBOOKS", "FIGURES", "TRIALS", "DATA"):
         monkeypatch.setattr(paths, name, tmp_path / name.lower())
         (tmp_path / name.lower()).mkdir()
@@ -46,7 +48,7 @@ def place(tmp_path, monkeypatch):
 
 @pytest.fixture
 def fake_trials(monkeypatch):
-    """Stands for ``lib.trials``: three trials, half an hour each where not cached."""
+    """Stands for ``lib.trial_plans``: three trials, half an hour each where not cached."""
     calls = []
 
     def plan(study, **parameters):
@@ -60,8 +62,8 @@ def fake_trials(monkeypatch):
         return pd.DataFrame(rows, columns=columns)
 
     module = SimpleNamespace(plan=plan, calls=calls, clean=lambda: [(Path("old"), 1.5)])
-    monkeypatch.setitem(sys.modules, "lib.trials", module)
-    monkeypatch.setattr(lib, "trials", module, raising=False)
+    monkeypatch.setitem(sys.modules, "lib.trial_plans", module)
+    monkeypatch.setattr(lib, "trial_plans", module, raising=False)
     return module
 
 
@@ -80,6 +82,16 @@ def drawing(place: Path, study: str) -> str:
         f"import pathlib; f = pathlib.Path({str(place / 'figures' / study)!r})\n"
         "f.mkdir(parents=True, exist_ok=True); (f / 'curve.png').touch()\n"
         f"(f / 'provenance.json').write_text({record!r})"
+    )
+
+
+def adding(folder: Path, name: str, entry: dict) -> str:
+    """A cell that records one figure beside those that are recorded, as ``lib.figures`` does."""
+    return (
+        f"import json, pathlib; r = pathlib.Path({str(folder / 'provenance.json')!r})\n"
+        "old = json.loads(r.read_text()) if r.exists() else {}\n"
+        f"text = json.dumps(old | {{{name!r}: {entry!r}}}, indent=2, sort_keys=True)\n"
+        "r.write_text(text + '\\n')"
     )
 
 
@@ -255,6 +267,60 @@ def test_a_failure_outdates_the_run_before(place, capfd):
     assert "up to date" not in capfd.readouterr().out
 
 
+EARLIER = {"scores": {"files": ["scores.csv"], "seed": 1}, "gone": {"files": ["gone.csv"]}}
+
+
+def record_earlier(folder: Path) -> Path:
+    """What a run before has recorded of its figures."""
+    folder.mkdir(parents=True)
+    record = folder / "provenance.json"
+    record.write_text(json.dumps(EARLIER, indent=2, sort_keys=True) + "\n")
+    return record
+
+
+def test_a_failure_forgets_no_figure(place):
+    """The ledger takes what a study has found from there."""
+    record = record_earlier(place / "figures" / "humerus")
+    private = record_earlier(place / "figures" / "humerus" / "private")
+    before, redrawn = record.read_bytes(), {"files": ["curve.png"], "seed": 2}
+    notebook = paths.NOTEBOOKS / "01_humerus_loss_study.ipynb"
+    write_notebook(notebook, "1 / 0")
+    assert runner.main([]) == 1
+    assert record.read_bytes() == before == private.read_bytes()
+    write_notebook(notebook, adding(record.parent, "scores", redrawn), "1 / 0")
+    assert runner.main([]) == 1
+    assert json.loads(record.read_text()) == EARLIER | {"scores": redrawn}
+    assert private.read_bytes() == before
+
+
+def test_a_success_forgets_what_is_drawn_no_more(place):
+    record = record_earlier(place / "figures" / "humerus")
+    private = record_earlier(place / "figures" / "humerus" / "private")
+    cell = adding(record.parent, "scores", EARLIER["scores"])  # the same again
+    write_notebook(paths.NOTEBOOKS / "01_humerus_loss_study.ipynb", cell)
+    assert runner.main([]) == 0
+    assert json.loads(record.read_text()) == {"scores": EARLIER["scores"]}
+    assert not private.exists()
+
+
+def test_while_a_notebook_runs_the_record_before_it_can_be_read(place):
+    record = record_earlier(place / "figures" / "humerus")
+    cell = f"import shutil; shutil.copy({str(record)!r}, {str(place / 'seen.json')!r})"
+    write_notebook(paths.NOTEBOOKS / "01_humerus_loss_study.ipynb", cell)
+    assert runner.main([]) == 0
+    seen = json.loads((place / "seen.json").read_text())["scores"]  # so it survives a power cut
+    assert EARLIER["scores"].items() <= seen.items()
+
+
+def test_a_damaged_record_is_drawn_anew(place):
+    record = record_earlier(place / "figures" / "humerus")
+    record.write_text("{")
+    cell = adding(record.parent, "scores", EARLIER["scores"])
+    write_notebook(paths.NOTEBOOKS / "01_humerus_loss_study.ipynb", cell)
+    assert runner.main([]) == 0
+    assert json.loads(record.read_text()) == {"scores": EARLIER["scores"]}
+
+
 def test_a_dead_kernel_is_a_failure_like_others(place, capfd):
     write_notebook(paths.NOTEBOOKS / "01_humerus_loss_study.ipynb", "import os; os._exit(1)")
     assert runner.main([]) == 1
@@ -350,6 +416,8 @@ def test_an_interrupted_run_leaves_no_files_and_no_processes(tmp_path, number, o
     write_notebook(notebooks / "02_wrist_linear_weighting.ipynb", BUSY_CELL.format(pids=str(pids)))
     waiting = "import time; time.sleep(600)"
     write_notebook(notebooks / "03_pediatric_regularization.ipynb", waiting)
+    record = record_earlier(figures / "smoke" / "wrist")
+    before = record.read_bytes()
     run = start_runner(tmp_path, *options)
     while not (pids.exists() and pids.read_text().endswith("\n")):
         assert run.poll() is None, run.stderr.read()
@@ -360,6 +428,7 @@ def test_an_interrupted_run_leaves_no_files_and_no_processes(tmp_path, number, o
     assert run.returncode == 130
     assert "interrupted" in told and "Traceback" not in told
     assert list((figures / "executed").iterdir()) == []
+    assert record.read_bytes() == before  # what the run before has drawn
     _, alive = psutil.wait_procs(
         [
             psutil.Process(int(pid))

@@ -127,6 +127,16 @@ def test_interval_depends_on_the_seed_alone():
     assert first[0] < narrower[0] < narrower[1] < first[1]
 
 
+def test_stratified_weights_keep_the_labels_and_draw_groups_whole():
+    groups = np.array(["b", "a", "c", "a", "d", "e"])
+    labels = np.array([0, 1, 1, 1, 1, 0])
+    weights = statistics.stratified_weights(groups, labels, 500, 3)
+    assert weights.shape == (500, 6) and (weights[:, 1] == weights[:, 3]).all()
+    assert (weights[:, labels == 0].sum(1) == 2).all()
+    assert (weights[:, [1, 2, 4]].sum(1) == 3).all()  # a, c and d: as many of them as there are
+    assert weights.mean(0) == pytest.approx(1, abs=0.15) and (weights == 0).any(0).all()
+
+
 # --- tests -------------------------------------------------------------------------------------
 
 

@@ -12,7 +12,7 @@ from lib.paths import NOTEBOOKS, ROOT
 # From left to right; a part may import its own row and the rows before it.
 ROWS = (
     ("errors", "paths"),
-    ("files", "profiles"),
+    ("files", "profiles", "tables"),
     ("checkpoints", "code", "derived", "workers"),
     ("phantoms",),
     ("data",),
@@ -30,7 +30,7 @@ ROWS = (
     ),
     ("embedding", "ranking", "statistics", "claims", "audits", "readme", "ledger"),
     ("figures", "explore"),
-    ("trials",),
+    ("trials", "trial_plans"),
     ("studies",),
     ("prediction", "validation"),
     ("executing", "book", "checklists", "export", "predict", "runner", "runner_checks", "transfer"),

@@ -17,7 +17,8 @@ from lib.profiles import PROFILES
 from lib.studies import pediatric, pediatric_trials
 from lib.studies import pediatric_evaluation as evaluation
 from lib.studies import pediatric_learning as learning
-from lib.trials import collect, plan
+from lib.trial_plans import plan
+from lib.trials import collect
 from tests.pediatric_fixture import SHAPE, make_pediatric_fixture
 
 TINY = {"image_size": 32, "steps": 2, "batch_size": 4, "epochs": 1}

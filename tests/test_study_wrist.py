@@ -18,7 +18,8 @@ from lib.metrics import confusion, overlap_from_counts
 from lib.profiles import profile_settings
 from lib.statistics import SMALLEST_N
 from lib.studies import wrist, wrist_claims, wrist_explore, wrist_results, wrist_trials
-from lib.trials import collect, describe, plan, run_trial, trial_folder
+from lib.trial_plans import plan
+from lib.trials import collect, describe, run_trial, trial_folder
 from tests.fixtures import make_yolo_fixture
 
 
@@ -419,7 +420,8 @@ def test_reaching_the_printed_scores_is_decided_by_the_intervals(shift, expected
         for metric, value in printed.items()
     ]
     scores = pd.DataFrame(rows).set_index(["dataset", "method", "metric"]).sort_index()
-    assert wrist_claims.reaches_the_printed_scores(scores).verdict == expected
+    found = wrist_claims.reaches_the_printed_scores(scores, 38)
+    assert (found.verdict, found.n) == (expected, 38)
 
 
 @pytest.mark.parametrize(
@@ -439,7 +441,21 @@ def test_imbalance_is_judged_against_the_constant_predictions(baseline, low, hig
     ]
     frame = pd.DataFrame(rows)
     frame.loc[frame["baseline"] == baseline, ["low", "high"]] = low, high
-    assert wrist_claims.beats_trivial_baselines(frame, 40).verdict == expected
+    found = wrist_claims.beats_trivial_baselines(frame, {"tight": 38})
+    assert (found.verdict, found.n) == (expected, 38)
+
+
+@pytest.mark.parametrize(("lost", "n"), [("whole", 40), ("tight", 38)])
+def test_n_is_that_of_the_dataset_that_decides(lost, n):
+    rows = [
+        {"dataset": dataset, "method": "complementary", "metric": "f1", "baseline": name}
+        | dict(zip(("low", "difference", "high"), sorted((sign * 3, sign * 2, sign)), strict=True))
+        for dataset in wrist.DATASETS
+        for sign in [-0.01 if dataset == lost else 0.01]
+        for name in wrist_results.TRIVIAL
+    ]
+    found = wrist_claims.beats_trivial_baselines(pd.DataFrame(rows), {"whole": 40, "tight": 38})
+    assert (found.verdict, found.n) == ("contradicted", n) and lost in found.estimate.measure
 
 
 def made_up_history(seeds, overfitting):

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import torch
 
-from lib import code, paths, trials, workers
+from lib import code, paths, trial_plans, trials, workers
 from lib.data.manifest import SYNTHETIC_MARK
 from lib.errors import OsteoBookError, SettingError
 from lib.files import locked, replacing, write_table
@@ -89,6 +89,18 @@ def test_floats_keep_every_digit(fake_study):
     assert "0.30000000000000004" in (folders[0] / "metrics.csv").read_text()
 
 
+@pytest.mark.parametrize("name", ["NA", "None", "nan", "null", "007"])
+def test_names_that_look_like_gaps_are_collected_as_they_are(fake_study, name):
+    (folder,) = trials.run_trials([TRIAL], "", "data-a")
+    table = pd.DataFrame({"case": [name, "a", ""], "subject": ["b", name, "c"]})
+    write_table(table.assign(value=[0.5, None, 1.0]), folder / "metrics.csv")
+    found = trials.collect([folder], "metrics")
+    assert found["case"][:2].tolist() == [name, "a"] and found["subject"][1] == name
+    assert found[["case", "value"]].isna().to_numpy().tolist() == [
+        [False, False], [False, True], [True, False],
+    ]  # fmt: skip
+
+
 def test_history_is_collected_with_the_names_of_its_trial(fake_study):
     history = trials.collect(trials.run_trials([TRIAL], "", "data-a"), "history")
     assert list(history) == ["study", "dataset", "method", "fold", "seed", "epoch"]
@@ -114,7 +126,7 @@ def test_whatever_changes_the_result_changes_the_folder(fake_study, monkeypatch,
 
 def test_plan_says_what_would_run_and_why(fake_study, monkeypatch):
     def planned(data_root="data-a"):
-        return trials.plan("fake", data_root=data_root).iloc[0].to_dict()
+        return trial_plans.plan("fake", data_root=data_root).iloc[0].to_dict()
 
     assert planned() == {
         "name": "d-m-fold0-seed1",
@@ -142,6 +154,34 @@ def test_a_failing_trial_keeps_its_partial_folder_and_never_looks_complete(fake_
     assert [p.name[-8:] for p in (paths.TRIALS / "fake").glob("[!.]*")] == [".partial"]
 
 
+def end_at_once(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_process_that_the_system_ends_is_one_clear_error(fake_study, monkeypatch):
+    """As when memory runs out: every job fails, whichever took too much."""
+
+    def run(_, jobs, *__, names):
+        return workers.run_in_processes(end_at_once, jobs, 1, names=names)
+
+    monkeypatch.setattr(trials, "run_in_processes", run)
+    with pytest.raises(OsteoBookError) as told:
+        trials.run_trials([TRIAL, TRIAL | {"method": "n"}], "", "data-a", workers=1)
+    message = str(told.value)
+    assert "a process that was ended, most often for want of memory" in message
+    assert "2 of 2 trainings are missing, what is finished is kept. Fix: run again" in message
+    assert "smaller profile or fewer workers" in message and "d-m" not in message
+
+
+def test_other_failures_are_told_as_they_are(fake_study, monkeypatch):
+    def run(*_, **__):
+        raise OsteoBookError("training: 1 of 1 jobs failed") from ValueError("no such thing")
+
+    monkeypatch.setattr(trials, "run_in_processes", run)
+    with pytest.raises(OsteoBookError, match="1 of 1 jobs failed"):
+        trials.run_trials([TRIAL], "", "data-a", workers=1)
+
+
 def test_figures_only_refuses_to_train(fake_study):
     with pytest.raises(OsteoBookError, match="Fix: run once without"):
         trials.run_trials([TRIAL], "", "data-a", cached_only=True)
@@ -156,10 +196,10 @@ def test_clean_frees_what_the_present_code_would_not_use(fake_study, monkeypatch
         stale += trials.run_trials([TRIAL], "", "data-a")
     stale.append(kept[0].with_name("empty.partial"))
     stale[-1].mkdir()
-    assert {folder for folder, _ in trials.clean()} == set(stale)
+    assert {folder for folder, _ in trial_plans.clean()} == set(stale)
     assert all(folder.exists() for folder in kept)
     assert not any(folder.exists() for folder in stale)
-    assert trials.clean() == []
+    assert trial_plans.clean() == []
 
 
 def test_a_result_folder_that_cannot_be_made_is_one_clear_error(fake_study):

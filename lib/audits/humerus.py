@@ -34,11 +34,6 @@ COMPARED = {
 }
 
 
-def table_1a() -> pd.DataFrame:
-    """Hyper-parameters as printed: stage, hyperparameter, value, legibility."""
-    return pd.read_csv(REFERENCE / "humerus_table1a.csv").drop(columns=["study", "table"])
-
-
 def table_1b() -> pd.DataFrame:
     """Augmentation: what is legible in print, and the value that this project assumes."""
     return pd.read_csv(REFERENCE / "humerus_table1b.csv").drop(columns=["study", "table"])

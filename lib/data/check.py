@@ -15,8 +15,8 @@ from lib.data.boxes import read_boxes, read_text
 from lib.data.cases import mask_columns, scan_folder, stated_spacing
 from lib.data.duplicates import same_pictures
 from lib.data.images import read_foreground, read_image
+from lib.data.needs import study_problems
 from lib.data.problems import describe
-from lib.data.splits import split_problems
 from lib.data.volume_files import is_volume
 from lib.data.volumes import read_mask, read_volume
 from lib.errors import DataError
@@ -33,7 +33,7 @@ class Report(NamedTuple):
 def check(folder: str | Path, progress: bool = False) -> Report:
     """Check the list of cases of a study folder and open every image and label. Raises nothing."""
     cases, problems, notes = scan_folder(folder)
-    complete = cases[[_is_complete(case) for case in cases.to_dict("records")]]
+    complete = cases.loc[[_is_complete(case) for case in cases.to_dict("records")]]
     n_classes = float("inf")
     with _collected(problems):
         n_classes = _n_classes(Path(folder))
@@ -43,11 +43,9 @@ def check(folder: str | Path, progress: bool = False) -> Report:
         wrong, spacing_mm, is_negative[index] = _check_case(case, n_classes)
         problems += wrong
         spacings.append(spacing_mm)
-    flat = cases[[not is_volume(name) for name in cases["image"]]]
-    if len(flat):  # volumes are left out one by one; the scan has said where there are no cases
-        problems += split_problems(flat, is_negative[flat.index], folder)
+    problems += study_problems(folder, cases, is_negative)
     empty = cases[is_negative]
-    pictures = complete[complete.index.isin(flat.index)]
+    pictures = complete.loc[[not is_volume(name) for name in complete["image"]]]
     notes += _spacing_note(folder, spacings) + _empty_notes(empty) + _twin_notes(pictures)
     return Report(problems, notes, _summary(folder, cases, len(empty), problems, notes))
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib.data.cases import mask_columns
+from lib.data.cases import SPACING, mask_columns
 from lib.data.duplicates import content
 from lib.files import digest
 
@@ -12,13 +12,26 @@ SYNTHETIC_MARK = "SYNTHETIC.txt"  # a generator leaves it in the folder it write
 
 
 def fingerprint(cases: pd.DataFrame) -> str:
-    """Digest of the names, splits and file contents of all cases, wherever the folder stands."""
+    """Digest of what decides a training: the names, splits and file contents of all cases.
+
+    Also the spacing that a table states, as distances and readers' masks depend on it; that of
+    phantoms follows from their files and is left out. Where the folder stands does not matter.
+    """
     parts: list[bytes | str] = []
+    synthetic = _are_synthetic(cases["image"])
     for case in cases.to_dict("records"):
         parts += [case["case"], case["subject"], case["split"]]
         for column in ("image", "labels", *mask_columns(case)):
             parts.append(content(case[column]) if case[column] else column)
+        if case.get(SPACING) and not synthetic:
+            parts.append(f"{SPACING} {case[SPACING]}")
     return digest(*parts)
+
+
+def _are_synthetic(images: pd.Series) -> bool:
+    """Whether a folder that the images lie in, at any depth, was written by a generator."""
+    folders = {parent for image in images for parent in Path(image).parents}
+    return any((folder / SYNTHETIC_MARK).exists() for folder in folders)
 
 
 def synthetic_note(folder: Path) -> str:

@@ -7,19 +7,19 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lib.errors import SettingError
-from lib.figures.inputs import require_alike, require_columns, require_range
+from lib.figures.inputs import require_alike, require_columns, require_range, require_unique
 from lib.figures.looks import HAND_BONES, bone_look
 from lib.figures.pictures import blend, show
 from lib.figures.style import MUTED, new_figure, note, style
 
-KINDS = {"true positives": True, "false negatives": False}
+KINDS = ("true positives", "false negatives")
 THRESHOLD = 0.5
 FEW = 15  # subjects: below, every one is drawn
 
 
 @style()
 def bone_bars(
-    predictions: pd.DataFrame,
+    table: pd.DataFrame,
     kind: str = "true positives",
     image: np.ndarray | None = None,
     labels: np.ndarray | None = None,
@@ -27,21 +27,18 @@ def bone_bars(
 ) -> Figure:
     """Mean probability of osteoporosis by bone (hand, figure 5), with SD bars and n.
 
-    A subject's score is the mean over its bones; from 0.5 on it counts as found. Patches of one
-    bone of a subject (several images) are averaged first.
-
     Args:
-        predictions: one method: subject, label (0/1), bone, probability.
-        kind: "true positives" or "false negatives", whose subjects are drawn.
+        table: ``hand_results.bone_means``: group, subject, bone, probability; a row each.
+        kind: "true positives" or "false negatives", the group whose subjects are drawn.
         image, labels: a picture H x W in [0, 1] and its label map (0 background, k for
             ``bones[k - 1]``), drawn beside in the bars' colours; both or neither.
         bones: in the order of the bars.
 
     Raises:
-        SettingError: for missing columns, an unknown kind or bone, probabilities outside [0, 1], or
-            a picture and label map that do not fit.
+        SettingError: for missing columns, an unknown kind or bone, several values of a subject's
+            bone, probabilities outside [0, 1], or a picture and label map that do not fit.
     """
-    summary, points = _summary(predictions, kind, bones)
+    summary, points = _summary(table, kind, bones)
     figure = new_figure(height_in=2.7, width_in=7.0 if image is not None else 4.6)
     if image is None:
         axes = figure.subplots()
@@ -61,25 +58,17 @@ def bone_bars(
     return figure
 
 
-def subjects_of(predictions: pd.DataFrame, kind: str) -> pd.DataFrame:
-    """subject, bone, probability of the kind's subjects, a subject's patches of a bone averaged.
-
-    Raises as ``bone_bars``.
-    """
-    require_columns(predictions, ["subject", "label", "bone", "probability"])
-    require_range(predictions, "probability", 0, 1)
+def _summary(table, kind, bones) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Mean, SD and number of each bone, and the subjects' values behind them."""
+    if len(table):  # none where no bone of a subject with osteoporosis was found
+        require_columns(table, ["group", "subject", "bone", "probability"])
+    require_range(table, "probability", 0, 1)
+    require_unique(table, ["group", "subject", "bone"])
     if kind not in KINDS:
         raise SettingError(
             f"kind: found '{kind}'; expected one of {', '.join(KINDS)}. Fix: correct the name."
         )
-    positive = predictions[predictions["label"] == 1]
-    means = positive.groupby(["subject", "bone"])["probability"].mean().reset_index()
-    found = means.groupby("subject")["probability"].transform("mean") >= THRESHOLD
-    return means[found == KINDS[kind]]
-
-
-def _summary(predictions, kind, bones) -> tuple[pd.DataFrame, pd.DataFrame]:
-    points = subjects_of(predictions, kind)
+    points = table[table["group"] == kind]
     points = points.assign(bone=points["bone"].str.lower())
     order = [bone.lower() for bone in bones]
     if unknown := set(points["bone"]) - set(order):

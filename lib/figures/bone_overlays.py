@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lib.errors import SettingError
-from lib.figures.contours import EMPTY, HALO
+from lib.figures.contours import EMPTY, HALO, draw_contour
 from lib.figures.inputs import require_alike
 from lib.figures.looks import bone_look, method_style
 from lib.figures.pictures import show
@@ -18,6 +18,7 @@ from lib.metrics import dice
 REFERENCE_COLOUR = "white"  # thin, on top of the bones' colours
 UNION_COLOUR = "#FFF04A"  # of a prediction that tells no bones apart
 UNION = ("all bones",)
+WIDTH, THIN = 1.3, 0.5  # of the outlines of a prediction and, on top, of the reference
 
 
 class BoneSlice(NamedTuple):
@@ -81,10 +82,10 @@ def _draw(axes, row, method) -> None:
             if (row.reference == k).any() and not (labels == k).any()
         ]
     else:
-        _outline(axes, labels > 0, UNION_COLOUR, 1.3, HALO)
+        draw_contour(axes, labels > 0, UNION_COLOUR, WIDTH)
         missed = [] if labels.any() or not row.reference.any() else UNION
     for k in range(1, len(row.bones) + 1):
-        _outline(axes, row.reference == k, REFERENCE_COLOUR, 0.5)
+        draw_contour(axes, row.reference == k, REFERENCE_COLOUR, THIN, ())
     text = f"no {', '.join(missed)}" if missed else ""
     axes.text(0.5, 0.03, text, transform=axes.transAxes, **EMPTY)
     overlap = dice(labels > 0, row.reference > 0)
@@ -93,15 +94,7 @@ def _draw(axes, row, method) -> None:
 
 def _outline_bones(axes, labels, bones) -> None:
     for k, bone in enumerate(bones, 1):
-        _outline(axes, labels == k, bone_look(bone)[1], 1.3, HALO)
-
-
-def _outline(axes, mask, colour, width, effects=()) -> None:
-    """Of a mask (H x W), closed at the border; nothing for an empty one."""
-    if mask.any():
-        down, across = (np.arange(-1, length + 1) for length in mask.shape)
-        drawn = axes.contour(across, down, np.pad(mask, 1), [0.5], colors=colour, linewidths=width)
-        drawn.set_path_effects(effects)
+        draw_contour(axes, labels == k, bone_look(bone)[1], WIDTH)
 
 
 def _handles(rows, methods) -> list[Line2D]:

@@ -12,12 +12,12 @@ BASELINE = "all_positive"
 
 
 @style()
-def beside_paper(frame: pd.DataFrame, interval="95 % bootstrap interval over images") -> Figure:
+def beside_paper(frame: pd.DataFrame) -> Figure:
     """Scores of paper and reproduction in one dot plot, a panel a metric.
 
-    ``frame``: source ("paper" or a dataset of ours), method, metric, value, low, high (NaN where no
-    interval is known), n (images). Open markers are the paper's; the bar across each source is the
-    baseline that calls every pixel positive, at that source's prevalence.
+    ``frame``: source ("paper" or a dataset of ours), method, metric, value, low, high (95 %, over
+    subjects; NaN where no interval is known), n (images). Open markers are the paper's; the bar
+    across each source is the baseline that calls every pixel positive, at that source's prevalence.
     """
     metrics = list(frame["metric"].unique())
     sources = [source for source in SOURCES if source in set(frame["source"])]
@@ -33,7 +33,8 @@ def beside_paper(frame: pd.DataFrame, interval="95 % bootstrap interval over ima
     n = frame.groupby("source")["n"].max().astype(int)
     rows_axis(grid, [f"{SOURCES[source]}\n(n = {n[source]})" for source in sources])
     figure.legend(handles=_legend_handles(methods), loc="outside upper center", ncols=4)
-    note(figure, f"n: images. Open marker: printed in the paper. Whiskers: {interval}.")
+    whiskers = "Whiskers: 95 % bootstrap interval over subjects."
+    note(figure, f"n: images. Open marker: printed in the paper. {whiskers}")
     return figure
 
 

@@ -88,13 +88,13 @@ def _draw_picture(axes, row, method):
     axes.spines[:].set_visible(False)
 
 
-def draw_contour(axes, mask, colour) -> None:
+def draw_contour(axes, mask, colour, width=1.1, effects=HALO) -> None:
     """Outline of a bool mask (H x W), closed at the border; nothing for an empty mask."""
     if mask.any():
         padded = np.pad(mask, 1)  # closes outlines that touch the border
-        across, down = np.arange(-1, mask.shape[1] + 1), np.arange(-1, mask.shape[0] + 1)
-        contour = axes.contour(across, down, padded, levels=[0.5], colors=colour, linewidths=1.1)
-        contour.set_path_effects(HALO)
+        down, across = (np.arange(-1, length + 1) for length in mask.shape)
+        drawn = axes.contour(across, down, padded, [0.5], colors=colour, linewidths=width)
+        drawn.set_path_effects(effects)
 
 
 def _legend_handles(methods):

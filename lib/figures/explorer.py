@@ -24,7 +24,8 @@ def loss_explorer(
         image: H x W in [0, 1].
         target: bool H x W, outlined in the colour of the reference.
         probability: H x W in [0, 1]; outlined at ``threshold`` in ``colour``.
-        loss_map: cross-entropy of each pixel, H x W, >= 0 (nats).
+        loss_map: cost of each pixel, H x W; may be negative, as raw boundary terms are. Zero is
+            then white, in the middle of the scale.
         gradient: derivative of the weighted loss by each logit, H x W; negative pushes up.
         threshold: probability at which a pixel counts as foreground.
         colour: of what predicted it.
@@ -36,7 +37,7 @@ def loss_explorer(
     pictures = (
         ("image", image, {"vmin": 0, "vmax": 1}),
         ("probability", probability, {"vmin": 0, "vmax": 1, "cmap": "magma"}),
-        ("cost of a pixel", loss_map, {"vmin": 0, "cmap": "magma"}),
+        ("cost of a pixel", loss_map, _cost_scale(loss_map)),
         ("gradient by logit", gradient, {"vmin": -limit, "vmax": limit, "cmap": "RdBu_r"}),
     )
     for axes, (name, picture, options) in zip(panels, pictures, strict=True):
@@ -53,3 +54,12 @@ def loss_explorer(
     figure.suptitle(title, fontsize=9)
     note(figure, f"Yellow: reference; other outline: probability > {threshold:.2f}.")
     return figure
+
+
+def _cost_scale(cost: np.ndarray) -> dict:
+    """From zero up where no pixel costs less; else both signs to one limit, zero in the middle."""
+    if cost.min() >= 0:
+        highest = max(float(cost.max()), 1e-12)  # an empty range would be widened below zero
+        return {"vmin": 0, "vmax": highest, "cmap": "magma"}
+    limit = float(np.abs(cost).max())
+    return {"vmin": -limit, "vmax": limit, "cmap": "PuOr_r"}

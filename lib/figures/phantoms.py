@@ -7,8 +7,6 @@ from matplotlib.figure import Figure
 from lib.figures.looks import label
 from lib.figures.style import MUTED, WIDTH_IN, new_figure, note, rows_axis, style
 
-CASE = {"marker": "o", "ms": 3, "mfc": "none", "color": MUTED, "alpha": 0.5}
-MEAN = {"marker": "D", "ms": 5, "color": "#D55E00"}
 SOURCES = {"real": "#000000", "phantom": "#0072B2"}
 
 

@@ -7,13 +7,14 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lib.figures.contours import EMPTY, HALO
+from lib.figures.contours import EMPTY, HALO, draw_contour
 from lib.figures.looks import STRUCTURES, label
 from lib.figures.style import new_figure, note, style
 from lib.metrics import dice
 
 COLUMNS = 4
 REFERENCE_COLOUR = "white"  # on top of the structures' colours, where yellow is one
+WIDTH, THIN = 1.3, 0.5  # of the outlines of a prediction and, on top, of the reference
 OUTLINE_NOTE = "Coloured outlines: prediction; thin white on top: reference."
 
 
@@ -94,22 +95,14 @@ def _show(axes, image, reference, predicted) -> None:
     axes.imshow(image, vmin=0, vmax=1)
     coloured = reference if predicted is None else predicted
     for mask, colour in zip(coloured, STRUCTURES.values(), strict=True):
-        _outline(axes, mask, colour, 1.3, HALO)
+        draw_contour(axes, mask, colour, WIDTH)
     if predicted is not None:
         for mask in reference:
-            _outline(axes, mask, REFERENCE_COLOUR, 0.5)
+            draw_contour(axes, mask, REFERENCE_COLOUR, THIN, ())
         axes.text(0.5, 0.03, _missing(predicted), transform=axes.transAxes, **EMPTY)
     axes.set(xticks=[], yticks=[])
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
-
-
-def _outline(axes, mask, colour, width, effects=()) -> None:
-    """Of a mask (H x W), closed at the border; nothing for an empty one."""
-    if mask.any():
-        down, across = (np.arange(-1, length + 1) for length in mask.shape)
-        drawn = axes.contour(across, down, np.pad(mask, 1), [0.5], colors=colour, linewidths=width)
-        drawn.set_path_effects(effects)
 
 
 def _missing(predicted) -> str:

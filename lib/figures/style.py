@@ -2,7 +2,9 @@
 
 from io import BytesIO
 
+import cv2
 import matplotlib as mpl
+import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, ScalarFormatter
 
@@ -40,9 +42,19 @@ RC = {
 
 
 class NotebookFigure(Figure):
-    """A figure that notebooks show although pyplot does not know of it."""
+    """A figure that notebooks show although pyplot does not know of it.
+
+    ``picture`` is the PNG that was saved of it, which is then shown, smaller, and not drawn again.
+    """
+
+    picture: bytes = b""
 
     def _repr_png_(self) -> bytes:
+        if self.picture:
+            large = cv2.imdecode(np.frombuffer(self.picture, np.uint8), cv2.IMREAD_COLOR)
+            share = self.dpi / RC["savefig.dpi"]
+            small = cv2.resize(large, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
+            return cv2.imencode(".png", small)[1].tobytes()
         buffer = BytesIO()
         with style():
             self.savefig(buffer, format="png", dpi=self.dpi)

@@ -13,6 +13,7 @@ class DepthwiseConv2d(nn.Conv2d):
     """
 
     def forward(self, x: Tensor) -> Tensor:
+        """B x C x H x W -> B x C x H' x W', as ``nn.Conv2d``."""
         if x.device.type != "cpu" or not self.training:
             return super().forward(x)
         with autocast("cpu", enabled=False):

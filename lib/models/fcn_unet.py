@@ -54,6 +54,7 @@ class LastLevel(nn.Module):
         self.convolution = convolution(channels, channels)
 
     def forward(self, levels: list[Tensor]) -> Tensor:
+        """Levels, the largest last: B x C x h x w -> the same shape."""
         return self.convolution(levels[-1])
 
 

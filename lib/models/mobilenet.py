@@ -93,6 +93,7 @@ class LrasppHead(nn.Module):
         self.parts = parts
 
     def forward(self, levels: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Levels "low" (B x C x H/8 x W/8) and "high" (/16) -> logits B x K, features, both /8."""
         low, high = levels["low"], levels["high"]
         features = self.parts.cbr(high) * self.parts.scale(high)
         features = interpolate(features, size=low.shape[-2:], mode="bilinear")
@@ -109,6 +110,7 @@ class DeepLabHead(nn.Module):
         self.first = nn.Sequential(*first)
 
     def forward(self, levels: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Level "out" B x C x h x w -> logits B x K x h x w, features of the same grid."""
         features = self.first(levels["out"])
         return self.last(features), features
 
@@ -133,6 +135,7 @@ class UNetHead(nn.Module):
         self.steps, self.last = nn.ModuleList(steps), nn.Conv2d(deepest, channels_out, 1)
 
     def forward(self, levels: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """All levels, largest first -> logits B x K and features on the largest level's grid."""
         *skips, x = levels.values()
         for step, skip in zip(self.steps, reversed(skips), strict=True):
             x = step(torch.cat([skip, interpolate(x, size=skip.shape[-2:], mode="bilinear")], 1))

@@ -101,6 +101,7 @@ class Step(nn.Module):
         self.upsample, self.body = upsample, body
 
     def forward(self, x: Tensor, skip: Tensor | None) -> Tensor:
+        """B x C x h x w and the level B x C' x 2h x 2w -> B x C'' x 2h x 2w."""
         x = self.upsample(x)
         return self.body(x if skip is None else torch.cat([skip, x], 1))
 
@@ -114,6 +115,7 @@ class AttentionStep(Step):
         self.weight = _normed(channels // 2, 1)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        """As ``Step``; ``skip`` has as many channels as x after doubling."""
         x = self.upsample(x)
         gate = self.weight(torch.relu(self.query(x) + self.key(skip))).sigmoid()
         return self.body(torch.cat([gate * skip, x], 1))
@@ -133,6 +135,7 @@ class ResidualBlock(nn.Module):
         self.shortcut = _normed(channels_in, channels_out) if project else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
+        """B x C x h x w -> B x C' x h x w."""
         return torch.relu(self.branch(x) + self.shortcut(x))
 
 

@@ -8,6 +8,7 @@ class AveragePool(nn.AdaptiveAvgPool2d):
     """torch's pooling, computed on CUDA as two products with matrices that average."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """B x C x H x W -> B x C x h x w."""
         return pool_by_products(x, self.output_size) if x.is_cuda else super().forward(x)
 
 

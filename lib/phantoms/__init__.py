@@ -1,7 +1,7 @@
 """Synthetic radiographs and MR volumes with exact truth: the default data of every study.
 
 A scene is a module with ``generate(seed, index, size, device) -> Phantom``. Radiographs are made of
-``geometry``, ``tube``, ``plate`` and ``volume`` by ``body`` and ``xray``, MR volumes by ``mr``.
+``geometry``, ``tube`` and ``plate`` by ``body`` and ``xray``, MR volumes by ``mr``.
 """
 
 from importlib import import_module

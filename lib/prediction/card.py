@@ -21,6 +21,7 @@ from lib.phantoms import SCENES
 from lib.prediction.model import Model, changed_code, load_model
 from lib.prediction.results import default_folder
 from lib.prediction.tasks import THRESHOLD
+from lib.tables import read_table
 from lib.trials import DATA_RECORD
 
 BLANK = np.zeros((64, 64), np.float32)
@@ -62,7 +63,7 @@ def _metrics(folder: Path) -> pd.DataFrame:
     evaluations = (path.parent for path in sorted(folder.parent.glob("[!.]*/config.json")))
     for place in (folder, *(place for place in evaluations if _evaluates(place, folder))):
         if (place / "metrics.csv").is_file():
-            return pd.read_csv(place / "metrics.csv", dtype={"case": str, "subject": str})
+            return read_table(place / "metrics.csv")
     raise OsteoBookError(
         f"{folder}: found no metrics.csv; expected that of a finished trial, which the card "
         "reports. Fix: run the study again."
@@ -91,7 +92,7 @@ def model_card(
         "Intended use": [task.purpose, "For research and teaching. **Not for clinical use.**"],
         "Training data": _data_lines(model, metrics["case"]),
         "Metrics": [
-            f"Of the trial's own test images ({trial['dataset']}, fold {trial['fold']}, seed "
+            f"Of the trial's own {task.scored} ({trial['dataset']}, fold {trial['fold']}, seed "
             f"{trial['seed']}), {_count(metrics)}; mean and standard deviation over images.",
             _metrics_table(metrics),
         ],

@@ -86,10 +86,13 @@ HAND = Task(
         "are the logarithm of the mixture's mean, and single samples cannot be drawn from it.",
         "The cortical index is read off the radiograph, within a mask as coarse as the input.",
         "The entropy tells doubt as the model sees it: it may be sure and wrong.",
+        "The epoch was chosen on the validation images, which are part of the metrics above; that "
+        "may flatter them.",
     ),
     RADIOGRAPHS,
     measure=_measure,
     classes=True,
     reader=lambda trial, network: MixtureMean(network, trial["seed"]),
     refuse=not_a_segmentation,
+    scored="validation and test images",
 )

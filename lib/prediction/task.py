@@ -61,6 +61,7 @@ class Task(NamedTuple):
         reader: trial, network with its weights -> network that gives logits N x channels x S x S.
         refuse: trial -> what is wrong with its weights for this purpose; empty if nothing.
         validation: column of its history that tells how good it is; larger is better.
+        scored: which of its images a trial's metrics are of, for the model card.
     """
 
     structures: Callable[[dict], tuple[str, ...]]
@@ -76,3 +77,4 @@ class Task(NamedTuple):
     reader: Callable[[dict, nn.Module], nn.Module] = lambda trial, network: network  # noqa: ARG005
     refuse: Callable[[dict], str] = lambda trial: ""  # noqa: ARG005
     validation: str = "val_dice"
+    scored: str = "test images"

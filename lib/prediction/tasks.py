@@ -83,12 +83,13 @@ TASKS = {
         + IMAGENET,
         (
             "Unless the dataset is nested, the epoch was chosen on the fold that is reported, "
-            "which flatters the metrics below.",
+            "which flatters the metrics above.",
             "Distances are in pixels of 256 x 256, whatever the image's shape.",
             NO_UNCERTAINTY,
         ),
         RADIOGRAPHS,
         prefix="network.",
+        scored="held-out images",
     ),
     "wrist": Task(
         lambda trial: ("fracture",),  # noqa: ARG005
@@ -99,7 +100,7 @@ TASKS = {
         "percentiles 1 to 99 to [0, 1], 8 bits, median of 3 x 3, equalised, by 255",
         (
             "It was taught boxes: an area is that of a box and not of a fracture line.",
-            "Finding nothing does not mean that there is no fracture: compare the recall below.",
+            "Finding nothing does not mean that there is no fracture: compare the recall above.",
             NO_UNCERTAINTY,
         ),
         RADIOGRAPHS,
@@ -117,7 +118,7 @@ TASKS = {
         (
             "What lies outside the central square is not seen, and a shaft that ends there is cut.",
             "In the frame split validation frames are near-copies of training frames; the metrics "
-            "below are of other subjects.",
+            "above are of other subjects.",
             "The angle is that of the projection; a detector's spacing is larger than the bone's.",
             NO_UNCERTAINTY,
         ),

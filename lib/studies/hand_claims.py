@@ -31,6 +31,11 @@ def hand_claims(metrics: pd.DataFrame, predictions: pd.DataFrame, seed: int) -> 
     The independent unit is the test subject: intervals resample subjects, the same for all methods,
     and average over the seeds that were run. The chance of a training is in them only as far as
     several seeds were run, so with one seed a verdict is about these models.
+
+    Args:
+        metrics: of both stages, from ``hand_results.with_split``.
+        predictions: of all learning trials, from ``hand_results.predictions_of``.
+        seed: of the resampling.
     """
     scores = tested(predictions)
     drawn, subjects = draws(scores, seed), scores.drop_duplicates("subject")["label"]
@@ -108,7 +113,7 @@ def _difference(first: tuple[str, str], second: tuple[str, str]) -> str:
 
 def some_bones_contribute_most(bones: pd.DataFrame, seed: int) -> Verdict:
     """O5: in true positives second metacarpal, radius and ulna have the highest probabilities."""
-    found = bones[bones["found"]]
+    found = bones[bones["group"] == "true positives"]
     wide = found.assign(named=found["bone"].isin(CONTRIBUTE)).pivot_table(
         index="subject", columns="named", values="probability"
     )
@@ -130,7 +135,10 @@ def some_bones_contribute_most(bones: pd.DataFrame, seed: int) -> Verdict:
 
 
 def segmentation_works(metrics: pd.DataFrame, seed: int) -> Verdict:
-    """O6: the mean Dice over the bones is at least 0.85 [A]; the paper prints no score at all."""
+    """O6: the mean Dice over the bones is at least 0.85 [A]; the paper prints no score at all.
+
+    Of test cases only: validation cases chose the epoch.
+    """
     table = segmentation(metrics, seed).set_index(["method", "structure", "metric"])
     row = table.loc[("mose", "mean", "dice")]
     verdict = verdict_from_interval(row["low"] - WORKS, row["high"] - WORKS, +1)

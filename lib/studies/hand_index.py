@@ -12,14 +12,14 @@ from lib.audits.hand import BEST
 from lib.checkpoints import load_weights
 from lib.cortical_index import cortical_index
 from lib.studies.hand import BONES, LABEL, load, out_of_square, radiograph, split
-from lib.studies.hand_results import draws
-from lib.studies.hand_scores import classification, interval, subject_scores
+from lib.studies.hand_results import draws, mean_auc
+from lib.studies.hand_scores import interval, subject_scores
 from lib.studies.hand_segmentation import build, predict
 from lib.trials import stored_trial
 
 BONE = BONES.index("m2")
-READERS = ("cortical index", "learned score", "both")
-FITTED = [READERS[1], READERS[0]]
+SCORES = ("cortical index", "learned score", "both")
+FITTED = [SCORES[1], SCORES[0]]
 
 
 def cortical_indices(folder: Path, data_root: str) -> pd.DataFrame:
@@ -80,18 +80,16 @@ def readers_table(
     """
     scores, missing = _scores(indices, _of(predictions, method), _of(training, method))
     drawn = {key[1]: values["auc"] for key, values in draws(scores, seed).items()}
-    means = {
-        name: _auc(scores[scores["method"] == name]) for name in READERS
-    }  # fmt: skip
+    means = {name: mean_auc(scores[scores["method"] == name]) for name in SCORES}
     rows = []
-    for name in READERS:
+    for name in SCORES:
         row = {"score": name, "auc": means[name]}
         row |= dict(zip(("low", "high"), interval(drawn[name]), strict=True))
-        row["change"] = means[name] - means[READERS[1]]
-        paired = interval(drawn[name] - drawn[READERS[1]])
+        row["change"] = means[name] - means[SCORES[1]]
+        paired = interval(drawn[name] - drawn[SCORES[1]])
         row |= dict(zip(("change_low", "change_high"), paired, strict=True))
         row["subjects"] = scores["subject"].nunique()
-        rows.append(row | {"unmeasured": missing if name != READERS[1] else 0})
+        rows.append(row | {"unmeasured": missing if name != SCORES[1] else 0})
     if ideal is not None:
         rows.append({"score": "ideal reader", "auc": ideal})
     return pd.DataFrame(rows)
@@ -102,32 +100,27 @@ def _of(predictions: pd.DataFrame, method: str) -> pd.DataFrame:
 
 
 def _scores(indices: pd.DataFrame, tested: pd.DataFrame, training: pd.DataFrame):
-    """Scores of the test subjects under each of READERS, and how many have no index."""
-    known = indices.groupby(["seed", "subject"])["cortical_index"].mean().rename(READERS[0])
+    """Scores of the test subjects under each name of SCORES, and how many have no index."""
+    known = indices.groupby(["seed", "subject"])["cortical_index"].mean().rename(SCORES[0])
     tables = [
         subject_scores(part)
-        .rename(columns={"probability": READERS[1]})
+        .rename(columns={"probability": SCORES[1]})
         .join(known, on=["seed", "subject"])
         for part in (training, tested)
     ]
-    missing = int(tables[1][READERS[0]].isna().sum())
+    missing = int(tables[1][SCORES[0]].isna().sum())
     found = []
     for seed, test in tables[1].groupby("seed"):
         train = tables[0][tables[0]["seed"] == seed]
-        mean = train[READERS[0]].mean()
-        typical = {READERS[0]: 0.0 if np.isnan(mean) else mean}  # NaN: no bone was found at all
+        mean = train[SCORES[0]].mean()
+        typical = {SCORES[0]: 0.0 if np.isnan(mean) else mean}  # NaN: no bone was found at all
         train, test = train.fillna(typical), test.fillna(typical)
         both = make_pipeline(StandardScaler(), LogisticRegression())
         both.fit(train[FITTED].to_numpy(), train["label"].to_numpy(int))
         values = {
-            READERS[0]: -test[READERS[0]],  # a low index is ill
-            READERS[1]: test[READERS[1]],
-            READERS[2]: both.predict_proba(test[FITTED].to_numpy())[:, 1],
+            SCORES[0]: -test[SCORES[0]],  # a low index is ill
+            SCORES[1]: test[SCORES[1]],
+            SCORES[2]: both.predict_proba(test[FITTED].to_numpy())[:, 1],
         }
         found += [test.assign(method=name, probability=value) for name, value in values.items()]
     return pd.concat(found, ignore_index=True), missing
-
-
-def _auc(scores: pd.DataFrame) -> float:
-    parts = (part for _, part in scores.groupby("seed"))
-    return float(np.mean([classification(p["label"], p["probability"])["auc"] for p in parts]))

@@ -9,7 +9,16 @@ import pandas as pd
 from lib.audits.hand import BEST, METRICS, printed
 from lib.embedding import neighbour_purity, silhouette, tsne_table
 from lib.statistics import summary
-from lib.studies.hand_scores import KEYS, classification, interval, resampled, subject_scores
+from lib.studies.hand import split
+from lib.studies.hand_scores import (
+    KEYS,
+    THRESHOLD,
+    classification,
+    interval,
+    resampled,
+    subject_scores,
+)
+from lib.tables import read_table
 from lib.trials import stored_trial
 
 SUPERVISED = "supervised"
@@ -31,7 +40,7 @@ def predictions_of(folders: Iterable[Path], file: str = "predictions.csv") -> pd
     for folder in folders:
         if not (folder / file).exists():
             continue
-        frame = pd.read_csv(folder / file, dtype={"case": str, "subject": str})
+        frame = read_table(folder / file)
         trial = stored_trial(folder)
         for place, key in enumerate(KEYS):
             frame.insert(place, key, trial[key])
@@ -42,6 +51,27 @@ def predictions_of(folders: Iterable[Path], file: str = "predictions.csv") -> pd
 def tested(predictions: pd.DataFrame) -> pd.DataFrame:
     """Scores of the test subjects, as ``subject_scores`` gives them; a ROC needs no more."""
     return subject_scores(predictions[predictions["split"] == "test"])
+
+
+def with_split(metrics: pd.DataFrame, trials: Iterable[dict], cases: pd.DataFrame) -> pd.DataFrame:
+    """The metrics with ``split``: the part that a case has under the seed; None without a case.
+
+    Segmentation trials score validation cases too, on which their epoch was chosen.
+
+    Args:
+        metrics: of all trials.
+        trials: the segmentation's.
+        cases: of ``hand.load_cases``.
+    """
+    names = cases["case"].to_numpy()
+    parts = {
+        (trial["seed"], name): part
+        for trial in trials
+        for part, rows in split(trial, cases).items()
+        for name in names[rows]
+    }
+    keys = zip(metrics["seed"], metrics["case"], strict=True)
+    return metrics.assign(split=[parts.get(key) for key in keys])
 
 
 Draws = dict[tuple[str, str], dict[str, np.ndarray]]
@@ -118,12 +148,13 @@ def change(means: pd.DataFrame, drawn: Draws, number: int, method: str, metric: 
 
 
 def segmentation(metrics: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """Dice, IoU and detection of each bone, GED, matched IoU and ECE of the whole image.
+    """Test cases: Dice, IoU and detection of each bone, GED, matched IoU and ECE of the image.
 
     Columns: method, structure, metric, mean, sd, n, low, high (95 %, over subjects); "mean" as
-    structure is the mean over a subject's bones.
+    structure is the mean over a subject's bones. ``metrics`` are those of ``with_split``.
     """
-    chosen = metrics[metrics["method"].isin(SEGMENTERS)].dropna(subset="value")
+    of_test = metrics["method"].isin(SEGMENTERS) & (metrics["split"] == "test")
+    chosen = metrics[of_test].dropna(subset="value")
     keys = ["method", "structure", "metric"]
     subjects = chosen.groupby([*keys, "subject"], sort=False)["value"].mean().reset_index()
     bones = subjects[subjects["structure"] != "image"]
@@ -138,24 +169,29 @@ def segmentation(metrics: pd.DataFrame, seed: int) -> pd.DataFrame:
 def bone_probabilities(predictions: pd.DataFrame, method: str = BEST) -> pd.DataFrame:
     """Mean probability of each bone over subjects with osteoporosis (figure 5, and the missed).
 
-    Columns: group ("true positives", "false negatives"), bone, mean, sd, n (test subjects; one that
-    is tested under several seeds counts once for each).
+    Columns: group, bone, mean, sd, n (subjects); of ``bone_means``.
     """
-    bones = bone_means(predictions, method)
-    bones["group"] = np.where(bones["found"], "true positives", "false negatives")
-    grouped = bones.groupby(["group", "bone"], sort=False)["probability"]
-    table = grouped.agg(mean="mean", sd="std", n="count").reset_index()
+    grouped = bone_means(predictions, method).groupby(["group", "bone"], sort=False)
+    table = grouped["probability"].agg(mean="mean", sd="std", n="count").reset_index()
     return table.sort_values("group", ascending=False, kind="stable", ignore_index=True)
 
 
 def bone_means(predictions: pd.DataFrame, method: str = BEST) -> pd.DataFrame:
-    """Test subjects with osteoporosis: seed, subject, bone, probability, found (mean >= 0.5)."""
+    """What each bone says of the test subjects with osteoporosis, the found and the missed.
+
+    Columns: group ("true positives", where the subject's score is at least 0.5, or "false
+    negatives"), subject, bone, probability: mean over its patches, then over the seeds under which
+    the subject is of that group. Seeds may differ in the group, which gives a subject rows in both.
+    """
     chosen = predictions.query("dataset == 'masked' and split == 'test' and method == @method")
     chosen = chosen[chosen["label"] == 1]
+    found = tested(chosen).set_index(["seed", "subject"])["probability"] >= THRESHOLD
+    group = found.map({True: "true positives", False: "false negatives"}).rename("group")
     keys = ["seed", "subject", "bone"]
     bones = chosen.groupby(keys, sort=False)["probability"].mean().reset_index()
-    scores = tested(chosen).set_index(["seed", "subject"])["probability"] >= 0.5
-    return bones.join(scores.rename("found"), on=["seed", "subject"])
+    bones = bones.join(group, on=["seed", "subject"])
+    keys = ["group", "subject", "bone"]
+    return bones.groupby(keys, sort=False)["probability"].mean().reset_index()
 
 
 def certainty(predictions: pd.DataFrame, seed: int) -> pd.DataFrame:
@@ -179,7 +215,7 @@ def certainty(predictions: pd.DataFrame, seed: int) -> pd.DataFrame:
         for rule, weight in weights.items():
             scores = subject_scores(part, weight[part.index])
             values = draws(scores, seed)[key]["auc"]
-            auc = _mean_auc(scores)
+            auc = mean_auc(scores)
             plain = (auc, values) if plain is None else plain
             row = dict(zip(("dataset", "method"), key, strict=True)) | {"rule": rule, "auc": auc}
             row |= {"change": auc - plain[0], "share": weight[part.index].mean()}
@@ -196,7 +232,8 @@ def _entropy_weights(known: pd.DataFrame, rule) -> pd.Series:
     return pd.concat(parts).reindex(known.index)
 
 
-def _mean_auc(scores: pd.DataFrame) -> float:
+def mean_auc(scores: pd.DataFrame) -> float:
+    """AUC of one method's ``subject_scores``, mean over its seeds."""
     parts = (part for _, part in scores.groupby("seed"))
     return float(np.mean([classification(p["label"], p["probability"])["auc"] for p in parts]))
 
@@ -210,7 +247,7 @@ def feature_maps(folder: Path, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """
     with np.load(folder / "features.npz") as stored:
         features = stored["features"].astype(np.float64)
-    table = pd.read_csv(folder / "predictions.csv")
+    table = read_table(folder / "predictions.csv")
     names = {"osteoporosis": table["label"].map({0: "healthy", 1: "osteoporosis"})}
     names["bone"] = table["bone"]
     place, points, measures = tsne_table(features, seed), [], []

@@ -14,7 +14,6 @@ from lib.studies.hand import DATASETS, LABEL, METHODS, READER_COUNTS, SEGMENTERS
 from lib.training import pick_device
 from lib.trials import describe, run_trials, trial_folder
 
-# Of one quick training: measured on the CPU, guessed on the GPU
 QUICK_MINUTES = {  # of one quick training: measured, guessed
     "mose": {"cpu": 9.5, "cuda": 0.5},
     "unet": {"cpu": 3.6, "cuda": 0.3},
@@ -139,7 +138,7 @@ def run_study(
 
 
 def is_listed(trial: dict) -> bool:
-    """Whether some profile still asks for this trial; ``lib.trials.clean`` keeps those.
+    """Whether some profile still asks for this trial; ``lib.trial_plans.clean`` keeps those.
 
     Where the patches come from depends on data and code, so it is not compared.
     """
@@ -162,7 +161,7 @@ def data_fingerprint(data_root: str, profile: str) -> str:
 
 
 def trials_and_fingerprint(profile: str, data_root: str, seed: int, device: str):
-    """What ``lib.trials.plan`` asks of a study: its trials, and what identifies its data."""
+    """What ``lib.trial_plans.plan`` asks of a study: its trials, and what identifies its data."""
     data = data_fingerprint(data_root, profile)
     segmentation, learning = study_trials(profile, seed, pick_device(device), data)
     return [*segmentation, *learning], data

@@ -79,7 +79,7 @@ def fine_trials(base: list[dict], data: str, profile: str) -> list[dict]:
 
 
 def is_listed(trial: dict) -> bool:
-    """Whether some profile still asks for this trial; ``lib.trials.clean`` keeps those.
+    """Whether some profile still asks for this trial; ``lib.trial_plans.clean`` keeps those.
 
     Where a fine-tuning starts depends on data and code, so it is not compared.
     """
@@ -99,7 +99,7 @@ def data_fingerprint(data_root: str, profile: str) -> str:
 
 
 def trials_and_fingerprint(profile: str, data_root: str, seed: int, device: str):
-    """What ``lib.trials.plan`` asks of a study: its trials, and what identifies its data."""
+    """What ``lib.trial_plans.plan`` asks of a study: its trials, and what identifies its data."""
     base = base_trials(profile, seed, pick_device(device))
     data = data_fingerprint(data_root, profile)
     return [*base, *fine_trials(base, data, profile)], data

@@ -8,11 +8,13 @@ import torch
 
 from lib.checkpoints import load_weights
 from lib.figures import SequenceFrame, model_label
+from lib.figures.agreement import bland_altman
 from lib.measurements import flexion_angle, patella_height, patella_length
 from lib.paths import data_root as resolve
 from lib.statistics import bootstrap_interval, mean
 from lib.studies import knee
 from lib.studies.knee_results import BONES, SPLITS, models, with_parts
+from lib.tables import read_table
 
 FRAMES = 6  # of a sequence
 TRUTH = {
@@ -62,13 +64,14 @@ def sequences(masks: dict, truth: pd.DataFrame, trial: dict, data_root: str) -> 
     data = knee.load(trial, data_root)
     cases = data.cases.iloc[sorted(masks)].merge(truth, on="case", how="left")
     cases.index = sorted(masks)
-    side = cases["side"] if "side" in cases else cases["subject"]
+    sided = "side" in cases and cases["side"].notna().any()
+    side = cases["side"] if sided else cases["subject"]
     shown = {}
-    for name in side.drop_duplicates().head(2):
+    for name in side.dropna().drop_duplicates().head(2):
         part = cases[side == name]
         part = part[part["subject"] == part["subject"].iloc[0]]
         places = np.unique(np.linspace(0, len(part) - 1, FRAMES).round().astype(int))
-        title = f"{name} knee".capitalize() if "side" in cases else str(name)
+        title = f"{name} knee".capitalize() if sided else str(name)
         shown[title] = [_frame(data, row, masks[row], part.loc[row]) for row in part.index[places]]
     return shown
 
@@ -80,7 +83,7 @@ def _frame(data: knee.Data, row: int, predicted: np.ndarray, facts: pd.Series) -
 
 def known_truth(data_root: str) -> pd.DataFrame:
     """What the study's table tells of each case beyond its files; may be the bare case names."""
-    table = pd.read_csv(resolve(data_root) / "knee" / "cases.csv", dtype={"case": str})
+    table = read_table(resolve(data_root) / "knee" / "cases.csv")
     wanted = ["case", "side", *TRUTH.values()]
     return table[[name for name in wanted if name in table]]
 
@@ -125,9 +128,8 @@ def agreement(table: pd.DataFrame) -> pd.DataFrame:
     for (source, measure_), part in table.groupby(["source", "measure"], sort=False):
         error = (part["value"] - part["truth"]).dropna()
         row = {"source": source, "measure": measure_, "unit": part["unit"].iloc[0]}
-        sd = error.std(ddof=1)
-        row |= {"bias": error.mean(), "sd": sd, "low": error.mean() - 1.96 * sd}
-        row |= {"high": error.mean() + 1.96 * sd, "n": len(error)}
+        bias, low, high = bland_altman(error)
+        row |= {"bias": bias, "sd": error.std(ddof=1), "low": low, "high": high, "n": len(error)}
         rows.append(row | {"failed": len(part) - len(error), "subjects": part["subject"].nunique()})
     return pd.DataFrame(rows)
 

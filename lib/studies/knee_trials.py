@@ -76,7 +76,7 @@ def _trial(settings: dict, seed: int, device: str, dataset: str, network: str, l
 
 
 def is_listed(trial: dict) -> bool:
-    """Whether some profile still asks for this trial; ``lib.trials.clean`` keeps those."""
+    """Whether some profile still asks for this trial; ``lib.trial_plans.clean`` keeps those."""
     wanted = {k: v for k, v in trial.items() if k != "weights"}
     return any(
         wanted == {k: v for k, v in listed.items() if k != "weights"}
@@ -91,7 +91,7 @@ def data_fingerprint(data_root: str, profile: str) -> str:
 
 
 def trials_and_fingerprint(profile: str, data_root: str, seed: int, device: str):
-    """What ``lib.trials.plan`` asks of a study: its trials, and what identifies its data."""
+    """What ``lib.trial_plans.plan`` asks of a study: its trials, and what identifies its data."""
     trials = study_trials(profile, seed, pick_device(device))
     return trials, data_fingerprint(data_root, profile)
 

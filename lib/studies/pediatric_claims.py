@@ -39,6 +39,7 @@ NAN = float("nan")
 MARGIN = 10.0  # [A] points of score; the paper's SD over examinations is 8 to 24
 SEPARATE = {"purity": 0.95, "silhouette": 0.25}  # [A] both: bones are told apart
 MIXED = {"purity": 0.75, "silhouette": 0.10}  # [A] one of them below: they are not
+FEWEST_EXAMINATIONS = 2  # of codes, so that a code has neighbours in another examination
 
 
 def pediatric_claims(
@@ -132,12 +133,24 @@ def significant_on_slices(slices: pd.DataFrame, seed: int) -> Verdict:
     evidence = f"over slices {len(significant)} of {len(table)} tests p < {ALPHA}, in {lower} of "
     evidence += f"them the proposed method is lower; over examinations (Holm) {len(sure)}, lower "
     evidence += f"in {worse}{too_few(n)}"
+    sign = np.where(table["gain"] < 0, "contradicted", "reproduced")
+    verdicts = np.where(table["p_holm"] < ALPHA, sign, "inconclusive")
+    row = deciding(table.assign(verdict=verdicts, p=table["p_holm"]))
     whole = set(table["dataset"]) == set(JOINTS)
-    verdict = "reproduced" if whole and len(sure) == len(table) else "inconclusive"
-    if worse:
-        verdict = "contradicted"
-    p = None if table["p_holm"].isna().all() else float(table["p_holm"].max())
-    return Verdict(verdict, evidence, n, p)
+    verdict = verdict_of_all([*verdicts, *([] if whole else ["inconclusive"])])
+    return Verdict(verdict, evidence, n, _known(row["p"]), _slice_gain(row))
+
+
+def _slice_gain(row: pd.Series) -> Estimate:
+    """Mean over slices, interval over examinations, of a row of table S1."""
+    name = f"gain in 2-D {row['metric']} (%), {row['dataset']}, {PROPOSED} over {row['method']}"
+    test = "" if np.isnan(row["p"]) else "Wilcoxon signed-rank"
+    return Estimate(name, float(row["gain"]), NAN, float(row["low"]), float(row["high"]), test)
+
+
+def _known(p: float) -> float | None:
+    """p of the row that decides, None where it was not tested."""
+    return None if np.isnan(p) else float(p)
 
 
 def combined_is_better_on_slices(slices: pd.DataFrame, seed: int) -> Verdict:
@@ -160,10 +173,9 @@ def combined_is_better_on_slices(slices: pd.DataFrame, seed: int) -> Verdict:
         parts.append(f"{text} (p = {slice_p(gains):.2g} if they were independent)")
     found = decided(pd.DataFrame(rows))
     n = int(found["n"].min())
-    p = None if found["p"].isna().any() else float(found["p"].max())
     row, evidence = deciding(found), "; ".join(parts) + too_few(n)
     gain = gain_of(row, f"gain in 2-D Dice (%), ankle, comb over {row['other']}")
-    return Verdict(verdict_of_all(found["verdict"]), evidence, n, p, gain)
+    return Verdict(verdict_of_all(found["verdict"]), evidence, n, _known(row["p"]), gain)
 
 
 def independent_of_pathology(
@@ -208,32 +220,40 @@ def _of_groups(row: dict) -> str:
 def multi_separates_bones(codes: pd.DataFrame) -> Verdict:
     """P10: shape codes of the multi-class auto-encoder tell bones apart, global ones do not.
 
-    Apart: purity (over other examinations where there are any) of 0.95 and silhouette of 0.25;
-    not apart: purity below 0.75 or silhouette below 0.10 [A]; between them nothing is decided.
+    Apart: purity over other examinations of 0.95 and silhouette of 0.25; not apart: purity below
+    0.75 or silhouette below 0.10 [A]; between them nothing is decided. Nor is it by the codes of a
+    single examination, where the nearest ones are those of the next slices: they are told only.
     """
     if codes.empty:
         return Verdict("inconclusive", "no shape codes were computed", 0)
-    purity = codes["purity_across"].fillna(codes["purity"])
-    apart = (purity >= SEPARATE["purity"]) & (codes["silhouette"] >= SEPARATE["silhouette"])
-    mixed = (purity < MIXED["purity"]) | (codes["silhouette"] < MIXED["silhouette"])
-    multi = codes["autoencoder"] == "multi"
+    evidence = "; ".join(_of_codes(row) for row in codes.to_dict("records"))
+    able = codes[codes["examinations"] >= FEWEST_EXAMINATIONS]
+    if able.empty:
+        return Verdict("inconclusive", evidence, int(codes["examinations"].min()))
+    purity, silhouette = able["purity_across"], able["silhouette"]
+    apart = (purity >= SEPARATE["purity"]) & (silhouette >= SEPARATE["silhouette"])
+    mixed = (purity < MIXED["purity"]) | (silhouette < MIXED["silhouette"])
+    multi = able["autoencoder"] == "multi"
     as_claimed, against = np.where(multi, apart, mixed), np.where(multi, mixed, apart)
     verdicts = np.select([as_claimed, against], ["reproduced", "contradicted"], "inconclusive")
-    found = set(zip(codes["dataset"], codes["autoencoder"], strict=True))
-    whole = found >= {(joint, name) for joint in JOINTS for name in ("multi", "global")}
-    evidence = "; ".join(
-        f"{row.dataset} {row.autoencoder} {row.part}: purity {share:.2f} (chance "
-        f"{row.chance:.2f}), silhouette {row.silhouette:+.2f}, {row.n} masks"
-        for row, share in zip(codes.itertuples(), purity, strict=True)
-    )
+    run = set(zip(able["dataset"], able["autoencoder"], strict=True))
+    whole = run >= {(joint, name) for joint in JOINTS for name in ("multi", "global")}
     evidence += "; in the multi-class one each bone has an input channel of its own"
     evidence += "" if whole else "; not every auto-encoder was run"
     verdict = verdict_of_all([*verdicts, *([] if whole else ["inconclusive"])])
-    place = [*verdicts, verdict].index(verdict) % len(codes)
-    row = codes.iloc[place]
+    row = able.iloc[[*verdicts, verdict].index(verdict) % len(able)]
     name = f"purity of codes, {row['dataset']} {row['autoencoder']} {row['part']}"
-    found = Estimate(name, float(purity.iloc[place]))
-    return Verdict(verdict, evidence, int(codes["examinations"].min()), estimate=found)
+    found = Estimate(name, float(row["purity_across"]))
+    return Verdict(verdict, evidence, int(able["examinations"].min()), estimate=found)
+
+
+def _of_codes(row: dict) -> str:
+    """Numbers of one set of codes."""
+    single = row["examinations"] < FEWEST_EXAMINATIONS
+    purity = f"{row['purity' if single else 'purity_across']:.2f}"
+    text = f"{row['dataset']} {row['autoencoder']} {row['part']}: purity {purity} (chance "
+    text += f"{row['chance']:.2f}), silhouette {row['silhouette']:+.2f}, {row['n']} masks"
+    return f"{text} of one examination, which decide nothing" if single else text
 
 
 def beats_spar(table: pd.DataFrame, seed: int) -> Verdict:
@@ -253,8 +273,6 @@ def beats_spar(table: pd.DataFrame, seed: int) -> Verdict:
     evidence = "; ".join([*parts, "a re-implementation on Res-UNet, not the original"])
     evidence += "; DSL + Contrastive is not rebuilt" + too_few(int(found["n"].min()))
     worse = "contradicted" in set(found["verdict"])
-    p = None if found["p"].isna().all() else float(found["p"].max())
-    verdict = "contradicted" if worse else "inconclusive"
-    row = deciding(found)
+    verdict, row = "contradicted" if worse else "inconclusive", deciding(found)
     gain = gain_of(row, f"gain in Dice (%), {row['dataset']}, {PROPOSED} over {SPAR}")
-    return Verdict(verdict, evidence, int(found["n"].min()), p, gain)
+    return Verdict(verdict, evidence, int(found["n"].min()), _known(row["p"]), gain)

@@ -172,7 +172,7 @@ def run_study(
 
 
 def is_listed(trial: dict) -> bool:
-    """Whether some profile still asks for this trial; ``lib.trials.clean`` keeps those."""
+    """Whether some profile still asks for this trial; ``lib.trial_plans.clean`` keeps those."""
     fold, wanted = trial["fold"], {k: v for k, v in trial.items() if k not in FOUND}
     for profile, settings in PROFILES["pediatric"].items():
         if settings["folds"] is not None and fold >= settings["folds"]:
@@ -185,7 +185,7 @@ def is_listed(trial: dict) -> bool:
 
 
 def trials_and_fingerprint(profile: str, data_root: str, seed: int, device: str):
-    """What ``lib.trials.plan`` asks of a study: its trials, and what identifies a joint's data."""
+    """What ``lib.trial_plans.plan`` asks of a study: its trials, and what identifies their data."""
     listed = study_trials(profile, data_root, seed, pick_device(device))
     roots = find_data(data_root, profile)
     data = {joint: data_fingerprint(roots[joint], joint) for joint in listed}

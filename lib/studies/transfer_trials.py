@@ -54,7 +54,7 @@ def trials(profile: str, seed: int, device: str = "cpu") -> list[dict]:
 
 
 def is_listed(trial: dict) -> bool:
-    """Whether some profile still asks for this trial; ``lib.trials.clean`` keeps those."""
+    """Whether some profile still asks for this trial; ``lib.trial_plans.clean`` keeps those."""
     return any(
         trial in trials(profile, trial["split_seed"], trial["device"])
         for profile in PROFILES["transfer"]
@@ -62,7 +62,7 @@ def is_listed(trial: dict) -> bool:
 
 
 def trials_and_fingerprint(profile: str, data_root: str, seed: int, device: str):  # noqa: ARG001
-    """What ``lib.trials.plan`` asks of a study; it always uses the phantoms."""
+    """What ``lib.trial_plans.plan`` asks of a study; it always uses the phantoms."""
     return trials(profile, seed, pick_device(device)), fingerprints(find_data(profile))
 
 

@@ -59,7 +59,7 @@ def trials(
 
 
 def is_listed(trial: dict) -> bool:
-    """Whether some profile still asks for this trial; ``lib.trials.clean`` keeps those."""
+    """Whether some profile still asks for this trial; ``lib.trial_plans.clean`` keeps those."""
     options = ("device", "equalisation", "otsu_channel")
     chosen = {key: trial[key] for key in options}
     return any(
@@ -70,7 +70,7 @@ def is_listed(trial: dict) -> bool:
 
 
 def trials_and_fingerprint(profile: str, data_root: str, seed: int, device: str):
-    """What ``lib.trials.plan`` asks of a study: its trials, and what identifies its data."""
+    """What ``lib.trial_plans.plan`` asks of a study: its trials, and what identifies its data."""
     listed = trials(profile, seed, pick_device(device))
     return listed, fingerprint(wrist.split_cases(find_data(data_root, profile), seed))
 
