@@ -77,7 +77,7 @@ def _of_design(study: str, run: pd.DataFrame) -> dict[int, tuple[str, str]]:
 
 
 def _flat_settings(study: str, run: pd.DataFrame) -> dict:
-    return pd.json_normalize(profile_settings(study, _profile(run))).iloc[0].to_dict()
+    return pd.json_normalize(profile_settings(study, _profile(run))).to_dict("records")[0]
 
 
 def _texts(study: str, known: dict) -> dict[int, str]:
