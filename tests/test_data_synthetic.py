@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from lib import paths
-from lib.data.cases import find_cases, load_structures, mask_columns
+from lib.data import synthetic
+from lib.data.cases import find_cases, load_case, load_structures, mask_columns, negatives
 from lib.data.check import check
 from lib.data.manifest import synthetic_note
 from lib.data.synthetic import phantom_root
@@ -112,6 +113,27 @@ def test_a_scene_with_one_target_has_its_mask_alone(phantoms):
     table = pd.read_csv(phantom_root("shoulder", 1, 64, 5) / "humerus" / "cases.csv")
     assert mask_columns(table) == ["mask"]
     assert table["mask"].tolist() == ["masks/humerus/shoulder00000.png"]
+
+
+def test_boxes_are_the_label_where_a_scene_has_them(phantoms):
+    """Wrists without a fracture are negatives, whatever bones they show; the others can be cut."""
+    cases = find_cases(phantom_root("wrist", 48, 64, 0), "wrist")
+    assert mask_columns(cases) == ["mask"] and (cases["mask"] == "").all()
+    without = negatives(cases)
+    assert 0 < without.sum() < len(cases)
+    for case, negative in zip(cases.to_dict("records"), without, strict=True):
+        assert load_case(case)[1].any() != negative
+
+
+def test_other_code_makes_other_phantoms(phantoms, monkeypatch):
+    root = phantom_root("shoulder", 1, 64, 5)
+    real = synthetic.closure_digests
+
+    def changed(module):
+        return real(module) | {"lib/data/synthetic.py": "changed"}
+
+    monkeypatch.setattr(synthetic, "closure_digests", changed)
+    assert phantom_root("shoulder", 1, 64, 5) != root
 
 
 # --- volumes -------------------------------------------------------------------------------------

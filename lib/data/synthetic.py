@@ -35,8 +35,7 @@ def phantom_root(scene: str, cases: int, size: int | tuple[int, ...], seed: int)
     load_scene(scene)
     counts = (size,) if isinstance(size, int) else tuple(size)
     request = {"scene": scene, "cases": cases, "size": counts, "seed": seed}
-    code = closure_digests(SCENES[scene].module) | closure_digests(phantom_files.__name__)
-    request["code"] = digest(json.dumps(code))
+    request["code"] = digest(json.dumps(_code(scene)))
     pixels = "x".join(map(str, counts))
     root = paths.PHANTOMS / f"{scene}-{pixels}px-n{cases}-seed{seed}-{request['code'][:8]}"
     folder = root / SCENES[scene].study
@@ -47,6 +46,16 @@ def phantom_root(scene: str, cases: int, size: int | tuple[int, ...], seed: int)
         if todo or not (folder / MANIFEST).exists():
             _write_index(folder, request)
     return root
+
+
+def _code(scene: str) -> dict[str, str]:
+    """Digests of the modules that decide a phantom's pictures, its files and its row."""
+    own = {
+        name: key
+        for name, key in closure_digests(__name__).items()
+        if name == "lib/data/synthetic.py"
+    }
+    return closure_digests(SCENES[scene].module) | closure_digests(phantom_files.__name__) | own
 
 
 def _record(folder: Path, index: int) -> Path:
@@ -91,7 +100,7 @@ def write_cases(folder: Path, request: dict, indices: list[int]) -> None:
         row = phantom_files.table_row(phantom, case, files)
         if hasattr(scene, "TARGET"):  # the one structure that the study segments
             row["mask"] = f"masks/{scene.TARGET}/{case}.png"
-        else:
+        elif boxes is None:  # boxes are the label where there are any: bones would hide them
             row |= {f"mask_{name}": _mask_file(files, name) for name in phantom.masks}
         digests = {name: digest(content) for name, content in files.items()}
         with replacing(_record(folder, index)) as temporary:

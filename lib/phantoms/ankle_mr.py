@@ -35,8 +35,6 @@ from lib.phantoms.solids import (
 )
 from lib.phantoms.tissue import Bone, Plate, paint_bone, ramp
 
-NAME = "ankle_mr"
-STUDY = "pediatric"
 STRUCTURES = ("calcaneus", "talus", "tibia")
 SEQUENCE = Sequence(tr_ms=7.9, te_ms=2.8, flip_deg=10.0, water_fat_shift_px=0.4)
 EXAMINATIONS, PATHOLOGICAL = 17, 7

@@ -22,7 +22,6 @@ from lib.phantoms.texture import smooth_field, trabecular_tile
 from lib.phantoms.tube import Tube
 from lib.phantoms.xray import Exposure, Look, develop, expose, shrink, to_eight_bits
 
-NAME, STUDY = "hand", "hand"
 STRUCTURES = ("ulna", "radius", "M1", "M2", "M3", "M4", "M5")
 LABELLED, UNLABELLED = 192, 1154
 SIZE = (1400, 900)

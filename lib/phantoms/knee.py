@@ -37,7 +37,6 @@ from lib.phantoms.phantom import Phantom
 from lib.phantoms.texture import smooth_field, trabecular_tile
 from lib.phantoms.xray import Exposure, Look, blur, develop, expose, shrink, to_eight_bits
 
-NAME, STUDY = "knee", "knee"
 STRUCTURES = ("patella", "femur", "tibia", "tendon")
 SUBJECTS, FRAMES, RIGHT, MEN = 64, 1297, 29, 26
 SIZE = 512

@@ -22,7 +22,6 @@ from lib.phantoms.shoulder_bones import Build, Posture, head_radius_mm, shoulder
 from lib.phantoms.texture import smooth_field, trabecular_tile
 from lib.phantoms.xray import Exposure, Look, develop, expose, shrink, to_eight_bits
 
-NAME, STUDY = "shoulder", "humerus"
 STRUCTURES = ("humerus", "scapula", "clavicle", "ribs")
 TARGET = "humerus"  # what the study segments
 CASES = 286

@@ -38,8 +38,6 @@ from lib.phantoms.solids import (
 )
 from lib.phantoms.tissue import Bone, Plate, paint_bone, ramp
 
-NAME = "shoulder_mr"
-STUDY = "pediatric"
 STRUCTURES = ("humerus", "scapula")
 # The flip angle is not printed; at 10 degrees marrow and muscle are too alike for the calibration.
 SEQUENCE = Sequence(tr_ms=8.4, te_ms=4.2, flip_deg=15.0, water_fat_shift_px=0.4)

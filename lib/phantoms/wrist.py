@@ -41,7 +41,6 @@ from lib.phantoms.xray import (
     transmission,
 )
 
-NAME, STUDY = "wrist", "wrist"
 STRUCTURES = ("radius", "ulna", *CARPALS, *METACARPALS)
 CASES, SIZE, SCENE_ID = 160, 256, 2
 GOLDEN = 0.6180339887498949

@@ -65,7 +65,6 @@ SOCKETS = (
     ("trapezoid", "scaphoid"), ("radius", "scaphoid"), ("radius", "lunate"),
 )  # fmt: skip
 
-SHAFT_MM = 235.0  # of radius and ulna below the hinge
 # y in mm; half-widths to the right, left, front, back
 RADIUS = (
     [(-235, 6.6, 6.6, 6.2, 6.2), (-120, 7.0, 6.6, 6.2, 6.2), (-75, 7.2, 7.0, 6.4, 6.6)]
