@@ -23,6 +23,7 @@ from scipy.spatial.distance import cdist
 from scipy.stats import siegelslopes
 
 from lib.errors import SettingError
+from lib.losses.boundary import distance_inside
 
 SMALLEST_PX = 12  # [A] pixels of a structure: below, its ends are noise
 SHAFT_FROM = 2.0  # [A] radii of the epiphysis, from its centre: there the flare has ended
@@ -102,7 +103,7 @@ def _edges(points, inner, axis, start) -> list[tuple[np.ndarray, np.ndarray]]:
 def _largest_disc(mask) -> tuple[np.ndarray, float]:
     """Centre (x, y) and radius, px, of the largest disc inside the mask and the image."""
     framed = np.pad(mask, 1).astype(np.uint8)
-    depth = cv2.distanceTransform(framed, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
+    depth = distance_inside(framed)[1:-1, 1:-1]
     return _points(depth == depth.max()).mean(0), float(depth.max())
 
 

@@ -151,6 +151,18 @@ def test_signed_distance_equals_brute_force(seed):
     np.testing.assert_allclose(signed_distance(mask), expected, rtol=1e-6, atol=0)
 
 
+def test_distances_are_exact_roots_in_every_process():
+    """OpenCV's differ in the last bit from process to process, and trainings with them."""
+    rows, columns = np.mgrid[:64, :64]
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        (y, x), radius = rng.uniform(10, 50, 2), rng.uniform(3, 25)
+        found = signed_distance(np.hypot(rows - y, columns - x) < radius)
+        outside = found[found > 0]
+        squares = np.rint(outside.astype(np.float64) ** 2)
+        np.testing.assert_array_equal(outside, np.sqrt(squares).astype(np.float32))
+
+
 def test_signed_distance_takes_each_plane_of_arrays_and_tensors():
     masks = np.random.default_rng(0).random((2, 3, 9, 7)) < 0.3
     masks[0, 1], masks[1, 2] = False, True

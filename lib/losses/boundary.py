@@ -35,7 +35,7 @@ def signed_distance(mask: np.ndarray | Tensor) -> np.ndarray | Tensor:
     distance = np.zeros(planes.shape, np.float32)
     for plane, found in zip(planes, distance, strict=True):
         if plane.any() and not plane.all():
-            found[:] = _distance_inside(1 - plane) - _distance_inside(plane) + plane
+            found[:] = distance_inside(1 - plane) - distance_inside(plane) + plane
     return distance.reshape(mask.shape)
 
 
@@ -108,6 +108,10 @@ def edge_cross_entropy(logits: Tensor, target: Tensor, width: int = 2) -> Tensor
     return mean_over_structures(sum(means) / 2)
 
 
-def _distance_inside(plane: np.ndarray) -> np.ndarray:
-    """Distance (px) of every nonzero pixel to the nearest zero; zero elsewhere."""
-    return cv2.distanceTransform(plane, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+def distance_inside(plane: np.ndarray) -> np.ndarray:
+    """Distance of every nonzero pixel of a plane H x W uint8 to the nearest zero; zero elsewhere.
+
+    In pixels, float32, the nearest to the exact root. OpenCV's last bit differs from process to process; squares of distances are whole numbers.
+    """
+    found = cv2.distanceTransform(plane, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return np.sqrt(np.rint(np.square(found, dtype=np.float64))).astype(np.float32)
