@@ -111,7 +111,8 @@ def edge_cross_entropy(logits: Tensor, target: Tensor, width: int = 2) -> Tensor
 def distance_inside(plane: np.ndarray) -> np.ndarray:
     """Distance of every nonzero pixel of a plane H x W uint8 to the nearest zero; zero elsewhere.
 
-    In pixels, float32, the nearest to the exact root. OpenCV's last bit differs from process to process; squares of distances are whole numbers.
+    In pixels, float32, the nearest to the exact root. OpenCV's last bit differs from process to
+    process; squares of distances are whole numbers.
     """
     found = cv2.distanceTransform(plane, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     return np.sqrt(np.rint(np.square(found, dtype=np.float64))).astype(np.float32)
