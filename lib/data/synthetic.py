@@ -13,7 +13,7 @@ from lib.files import digest, explained, locked, replacing
 from lib.phantoms import SCENES, load_scene
 from lib.workers import run_in_processes
 
-MANIFEST = "manifest.json"
+MANIFEST, OWN = "manifest.json", "lib/data/synthetic.py"
 NOTE = "Synthetic: {what}, simulated. Nothing about patients can be concluded from it.\n"
 CHUNK = 2  # cases a job; few, because a volume takes seconds
 
@@ -50,11 +50,7 @@ def phantom_root(scene: str, cases: int, size: int | tuple[int, ...], seed: int)
 
 def _code(scene: str) -> dict[str, str]:
     """Digests of the modules that decide a phantom's pictures, its files and its row."""
-    own = {
-        name: key
-        for name, key in closure_digests(__name__).items()
-        if name == "lib/data/synthetic.py"
-    }
+    own = {OWN: closure_digests(__name__)[OWN]}  # without the workers that it calls
     return closure_digests(SCENES[scene].module) | closure_digests(phantom_files.__name__) | own
 
 
