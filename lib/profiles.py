@@ -278,9 +278,9 @@ PROFILES = {
             "phantom_size": (1400, 900),
         },
     },
-    "transfer": {  # on the phantoms that each study has in the same profile
+    "transfer": {  # on phantoms of the size that each study has in the same profile
         "smoke": {"image_size": 32, "width": 4, "epochs": 2, "steps": 3, "seeds": 2},
-        "quick": {"image_size": 64, "width": 8, "epochs": 10, "steps": 30, "seeds": 3},
+        "quick": {"image_size": 64, "width": 8, "epochs": 10, "steps": 30, "seeds": 5},
         "paper": {"image_size": 256, "width": 32, "epochs": 50, "steps": 100, "seeds": 6},
     },
 }

@@ -79,10 +79,11 @@ def test_number_of_threads_does_not_matter():
 
 
 def test_seventeen_examinations():
-    subjects = [ankle_mr.draw_subject(0, index)[0] for index in range(18)]
+    subjects = [ankle_mr.draw_subject(0, index)[0] for index in range(34)]
     names = [subject["subject"] for subject in subjects]
     assert names[:8] == [f"A_P,{n}" for n in range(1, 8)] + ["A_H,1"]
-    assert names[16:] == ["A_H,10", "A_P,1"]
+    assert names[16:18] == ["A_H,10", "A_P,8"] and names[-1] == "A_H,20"
+    assert len(set(names)) == 34
     assert subjects[0]["age_years"] != subjects[17]["age_years"]
     for subject in subjects:
         equinus = subject["pathology"] == "equinus"

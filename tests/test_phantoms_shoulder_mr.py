@@ -66,11 +66,13 @@ def test_same_seed_same_bytes():
 
 
 def test_fifteen_examinations():
-    subjects = [shoulder_mr.draw_subject(0, index)[0] for index in range(16)]
+    subjects = [shoulder_mr.draw_subject(0, index)[0] for index in range(31)]
     names = [subject["subject"] for subject in subjects]
     assert names[:8] == [f"S_P,{n}" for n in range(1, 8)] + ["S_H,1"]
-    assert names[14:] == ["S_H,8", "S_P,1"]
-    assert [s["subject"] for s in subjects if s["motion_px"]] == ["S_P,6", "S_H,2"]
+    assert names[14:16] == ["S_H,8", "S_P,8"] and names[-2:] == ["S_H,16", "S_P,15"]
+    assert len(set(names)) == 31
+    moved = ["S_P,6", "S_H,2", "S_P,13", "S_H,10"]
+    assert [s["subject"] for s in subjects if s["motion_px"]] == moved
     for subject in subjects:
         healthy = subject["pathology"] == "healthy"
         assert healthy == (subject["flattening"] == 1) == (subject["hypoplasia"] == 1)

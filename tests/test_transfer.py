@@ -1,5 +1,6 @@
 """The loss transfer: what every idea computes, what its trainings share, what its table says."""
 
+import importlib
 import json
 from itertools import product
 
@@ -10,6 +11,7 @@ import torch
 from matplotlib.patches import Rectangle
 
 from lib import paths
+from lib.data.splits import complete_split
 from lib.errors import SettingError
 from lib.figures import transfer as drawn
 from lib.losses import (
@@ -20,7 +22,7 @@ from lib.losses import (
     signed_distance,
 )
 from lib.models.shape_autoencoder import ShapeAutoencoder, frozen
-from lib.profiles import NAMES
+from lib.profiles import NAMES, PROFILES
 from lib.readme import with_part
 from lib.statistics import holm
 from lib.studies import transfer, transfer_data, transfer_results, transfer_trials
@@ -179,6 +181,30 @@ def test_trainings_differ_in_nothing_but_task_idea_and_seed(profile):
 def test_a_seed_that_cannot_be_used_is_refused():
     with pytest.raises(SettingError, match="seed"):
         transfer_trials.trials("quick", -1)
+
+
+def test_its_phantoms_are_of_no_study_and_enough_ankles_are_tested(monkeypatch):
+    asked = {}
+
+    def phantom_root(scene, cases, size, seed):
+        asked[scene] = cases, size, seed
+        return f"made/{scene}"
+
+    monkeypatch.setattr(transfer_trials, "phantom_root", phantom_root)
+    roots = transfer_trials.find_data("quick")
+    assert roots == {name: f"made/{task.scene}" for name, task in TASKS.items()}
+    for name, task in TASKS.items():
+        of_study = importlib.import_module(f"lib.studies.{task.study}_trials")
+        settings = PROFILES[task.study]["quick"]
+        cases, size, seed = asked[task.scene]
+        assert seed != of_study.PHANTOM_SEED
+        assert size == settings["phantom_size"]
+        assert name == "ankle" or cases == settings["phantoms"]
+    subjects = map(str, range(asked["ankle_mr"][0]))
+    ankles = pd.DataFrame({"subject": subjects, "split": ""})
+    fractions = transfer_data.TEST_FRACTION, transfer_data.VAL_FRACTION
+    tested = (complete_split(ankles, *fractions)["split"] == "test").sum()
+    assert 35 * 2 / 2**tested < 0.05  # the least p of signed ranks, after Holm
 
 
 @pytest.mark.parametrize("task", TASKS)

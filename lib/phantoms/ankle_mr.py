@@ -12,12 +12,12 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+from lib.phantoms import scan
 from lib.phantoms.ankle_mr_soft import paint_sinews, paint_soft_tissue
 from lib.phantoms.canvas import Canvas
 from lib.phantoms.chance import stream
 from lib.phantoms.mr import Sequence
 from lib.phantoms.phantom import Phantom
-from lib.phantoms.scan import draw_textures, examination_grid, examined, finished, smooth_warp
 from lib.phantoms.solids import (
     Pose,
     Shape,
@@ -205,7 +205,7 @@ def draw_subject(seed: int, index: int) -> tuple[dict, np.random.Generator]:
     draw = {name: float(rng.uniform(*limits)) for name, limits in RANGES.items()}
     age = float(np.clip(rng.normal(*SPREADS["age_years"]), *AGES))
     draw |= {
-        "subject": f"A_P,{number + 1}" if sick else f"A_H,{number + 1 - PATHOLOGICAL}",
+        "subject": scan.subject_name("A", index, EXAMINATIONS, PATHOLOGICAL),
         "pathology": "equinus" if sick else "healthy",
         "side": "left" if rng.random() < 0.5 else "right",
         "age_years": age,
@@ -248,9 +248,9 @@ def generate(
     """
     subject, rng = draw_subject(seed, index)
     leg, foot = place(subject, rng)
-    grid = examination_grid(EXTENT_MM, subject["slice_mm"], size, "RIP", (0, 0, 0))
-    textures = draw_textures(grid, (1.5, 9, 2), stream(SCENE_ID, seed, index, 1), device)
-    canvas = Canvas(grid, SEQUENCE, smooth_warp(grid, 30, subject["warp_mm"], rng), device)
+    grid = scan.examination_grid(EXTENT_MM, subject["slice_mm"], size, "RIP", (0, 0, 0))
+    textures = scan.draw_textures(grid, (1.5, 9, 2), stream(SCENE_ID, seed, index, 1), device)
+    canvas = Canvas(grid, SEQUENCE, scan.smooth_warp(grid, 30, subject["warp_mm"], rng), device)
     paint_soft_tissue(canvas, leg, foot, subject, textures)
     canvas.split(2)
     paint_sinews(canvas, leg, foot, rng)
@@ -259,6 +259,6 @@ def generate(
         painted = paint_bone(canvas, bone, leg.after(foot) if of_foot else leg, textures)
         if bone.name in STRUCTURES:
             parts[bone.name] = painted
-    image = finished(canvas, rng, subject["noise"], subject["bias"], motion_px=0.0)
+    image = scan.finished(canvas, rng, subject["noise"], subject["bias"], motion_px=0.0)
     truth = {name: subject[name] for name in TOLD} | {"orientation": "RIP"}
-    return examined(image, {name: parts[name] for name in STRUCTURES}, grid, truth)
+    return scan.examined(image, {name: parts[name] for name in STRUCTURES}, grid, truth)

@@ -11,6 +11,18 @@ from lib.phantoms.tissue import Textures
 PAPER_SIZE = 256  # pixels to which the study reduces every slice
 
 
+def subject_name(joint: str, index: int, examinations: int, pathological: int) -> str:
+    """The paper's names, as A_P,1 and on for patients, then A_H,1 and on for healthy subjects.
+
+    After the paper's ``examinations`` come further ones in the same mix, and names count on.
+    """
+    turn, number = divmod(index, examinations)
+    if number < pathological:
+        return f"{joint}_P,{turn * pathological + number + 1}"
+    healthy = examinations - pathological
+    return f"{joint}_H,{turn * healthy + number - pathological + 1}"
+
+
 def examination_grid(extent_mm, slice_mm: float, size, orientation: str, centre) -> Grid:
     """Grid over a fixed field of view.
 

@@ -13,11 +13,11 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+from lib.phantoms import scan
 from lib.phantoms.canvas import Canvas
 from lib.phantoms.chance import stream
 from lib.phantoms.mr import Sequence
 from lib.phantoms.phantom import Phantom
-from lib.phantoms.scan import draw_textures, examination_grid, examined, finished, smooth_warp
 from lib.phantoms.shoulder_mr_soft import paint_sinews, paint_soft_tissue, ribs, thorax, vertebrae
 from lib.phantoms.solids import (
     Points,
@@ -238,7 +238,7 @@ def draw_subject(seed: int, index: int) -> tuple[dict, np.random.Generator]:
         draw |= {"flattening": 1.0, "hypoplasia": 1.0, "subluxation_mm": 0.0, "elevation_mm": 0.0}
     slice_mm, pixel = (float(np.interp(age, AGES, limits)) for limits in VOXEL_MM)
     draw |= {
-        "subject": f"S_P,{number + 1}" if sick else f"S_H,{number + 1 - PATHOLOGICAL}",
+        "subject": scan.subject_name("S", index, EXAMINATIONS, PATHOLOGICAL),
         "pathology": "obstetrical brachial plexus palsy" if sick else "healthy",
         "side": "left" if rng.random() < 0.5 else "right",
         "age_years": age,
@@ -282,9 +282,9 @@ def generate(
     subject, rng = draw_subject(seed, index)
     joint, trunk = Joint(subject), place(subject, rng)
     extent = [mm * subject["view"] for mm in EXTENT_MM]
-    grid = examination_grid(extent, subject["slice_mm"], size, "SPL", (0, 0, 0))
-    textures = draw_textures(grid, (9, 1.5, 2), stream(SCENE_ID, seed, index, 1), device)
-    canvas = Canvas(grid, SEQUENCE, smooth_warp(grid, 35, subject["warp_mm"], rng), device)
+    grid = scan.examination_grid(extent, subject["slice_mm"], size, "SPL", (0, 0, 0))
+    textures = scan.draw_textures(grid, (9, 1.5, 2), stream(SCENE_ID, seed, index, 1), device)
+    canvas = Canvas(grid, SEQUENCE, scan.smooth_warp(grid, 35, subject["warp_mm"], rng), device)
     paint_soft_tissue(canvas, trunk, joint, subject, textures)
     canvas.split(2)
     paint_sinews(canvas, trunk, joint)
@@ -293,6 +293,6 @@ def generate(
         painted = paint_bone(canvas, bone, trunk.after(pose), textures)
         if bone.name in STRUCTURES:
             parts[bone.name] = painted
-    image = finished(canvas, rng, subject["noise"], subject["bias"], subject["motion_px"])
+    image = scan.finished(canvas, rng, subject["noise"], subject["bias"], subject["motion_px"])
     truth = {name: subject[name] for name in TOLD} | {"orientation": "SPL"}
-    return examined(image, {name: parts[name] for name in STRUCTURES}, grid, truth)
+    return scan.examined(image, {name: parts[name] for name in STRUCTURES}, grid, truth)
