@@ -151,6 +151,28 @@ def test_transfer_compares_every_arm_on_the_same_real_cases(monkeypatch):
     assert gain == pytest.approx(10 / 12 - 4 / 6)
 
 
+def test_a_second_lesson_draws_anew(monkeypatch):
+    given = []
+    replaced = {
+        "load": lambda trial, root: {"test": root},
+        "network": lambda trial: "network",
+        "learn": lambda trial, model, lesson: given.append((trial["seed"], lesson["test"])),
+        "predict": lambda *_: np.ones(1),
+        "case_metrics": lambda names, part, predicted: names["seed"],
+    }
+    for name, function in replaced.items():
+        monkeypatch.setattr(transfer.wrist, name, function)
+    for arm in transfer.ARMS:
+        assert transfer.run_arm({"seed": 42}, "real", "phantoms", arm) == 42
+    first, second = (42, 42 + transfer.APART)
+    assert given == [
+        *[(first, "real")],
+        *[(first, "real"), (second, "real")],
+        *[(first, "phantoms")],
+        *[(first, "phantoms"), (second, "real")],
+    ]
+
+
 def test_command_says_what_is_missing(capsys, tmp_path):
     with pytest.raises(SystemExit):
         command.main(["realism", "--scene", "wrist"])

@@ -11,6 +11,7 @@ from lib.workers import run_in_processes
 # What the network has learnt from before it meets the real test pictures
 ARMS = ("real", "real, twice as long", "phantoms", "phantoms, then real")
 # The second is the control of the last: as many epochs.
+APART = 1000  # seeds of two lessons, which shuffle and augment differently
 
 
 def transfer(
@@ -46,8 +47,8 @@ def run_arm(trial: dict, real_root: str, phantom_root: str, arm: str) -> pd.Data
     lessons = dict(zip(ARMS, ([real], [real, real], [phantoms], [phantoms, real]), strict=True))
     seed_everything(trial["seed"])
     model = wrist.network(trial)
-    for lesson in lessons[arm]:
-        wrist.learn(trial, model, lesson)
+    for number, lesson in enumerate(lessons[arm]):
+        wrist.learn(trial | {"seed": trial["seed"] + APART * number}, model, lesson)
     predicted = wrist.predict(trial, model, real["test"]) > wrist.THRESHOLD
     return wrist.case_metrics(trial | {"method": arm}, real["test"], predicted)
 
