@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy import ndimage
 
-from lib.phantoms import ankle_mr
+from lib.phantoms import ankle_mr, scan
 from lib.phantoms.solids import Pose, moved
 from lib.phantoms.tissue import paint_bone
 
@@ -179,10 +179,10 @@ def test_voxels_left_out_of_a_bone_are_not_in_it():
     """Bones are painted near a coarse search only; the dense distance finds no other voxel."""
     subject, rng = ankle_mr.draw_subject(0, 2)
     leg, foot = ankle_mr.place(subject, rng)
-    grid = ankle_mr.examination_grid(ankle_mr.EXTENT_MM, 1, FINE, "RIP", (0, 0, 0))
+    grid = scan.examination_grid(ankle_mr.EXTENT_MM, 1, FINE, "RIP", (0, 0, 0))
     canvas = ankle_mr.Canvas(grid, ankle_mr.SEQUENCE)
     canvas.split(2)
-    textures = ankle_mr.draw_textures(grid, 2, rng, "cpu")
+    textures = scan.draw_textures(grid, 2, rng, "cpu")
     everywhere = slice(0, 48), slice(None), slice(0, 96), slice(0, 96)
     for bone, of_foot in ankle_mr.bones(subject["age_years"], foot):
         pose = leg.after(foot) if of_foot else leg

@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy import ndimage
 
-from lib.phantoms import shoulder_mr
+from lib.phantoms import scan, shoulder_mr
 from lib.phantoms.solids import Points
 
 QUICK = (28, 96, 96)
@@ -183,10 +183,10 @@ def test_voxels_left_out_of_a_bone_are_not_in_it():
     subject, rng = shoulder_mr.draw_subject(0, 10)
     joint, trunk = shoulder_mr.Joint(subject), shoulder_mr.place(subject, rng)
     extent = np.multiply(shoulder_mr.EXTENT_MM, subject["view"])
-    grid = shoulder_mr.examination_grid(extent, 1, shape, "SPL", (0, 0, 0))
+    grid = scan.examination_grid(extent, 1, shape, "SPL", (0, 0, 0))
     canvas = shoulder_mr.Canvas(grid, shoulder_mr.SEQUENCE)
     canvas.split(2)
-    textures = shoulder_mr.draw_textures(grid, 2, rng, "cpu")
+    textures = scan.draw_textures(grid, 2, rng, "cpu")
     everywhere = slice(0, 40), slice(None), slice(0, 64), slice(0, 64)
     for bone, pose in shoulder_mr.bones(subject["age_years"], joint):
         placed = trunk.after(pose)
