@@ -90,9 +90,9 @@ base="$(first_python311 python3.11 python3)"
 checker="$(first_python311 "$python" "$base")"
 if [[ -n $checker ]]; then
     for argument in "$@"; do
-        case $argument in -h | --help) exec "$checker" -P -m lib.runner --help ;; esac
+        case $argument in -h | --help) exec "$checker" -P -m lib.app.run --help ;; esac
     done
-    "$checker" -P -c 'import sys; from lib.runner import parse; parse(sys.argv[1:])' "$@"
+    "$checker" -P -c 'import sys; from lib.app.run import parse; parse(sys.argv[1:])' "$@"
 fi
 
 stamp="$prefix/.osteobook"
@@ -106,4 +106,4 @@ else
     echo "$wanted" > "$stamp"
 fi
 
-exec "$python" -P -m lib.runner "$@"
+exec "$python" -P -m lib.app.run "$@"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lib.paths import ROOT
+from lib.base.paths import ROOT
 
 REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^\s#]+) +# \S.*")
 
@@ -93,7 +93,7 @@ FAKE_PYTHON = """#!/bin/sh
 case "$*" in
     "-c import sys; sys.exit(sys.version_info"*) exit {other_version} ;;
     "-P -c "*) exec "{real}" "$@" ;;
-    "-P -m lib.runner --help") exec "{real}" "$@" ;;
+    "-P -m lib.app.run --help") exec "{real}" "$@" ;;
 esac
 echo "python $*${{OSTEOBOOK_FIGURES:+ to $OSTEOBOOK_FIGURES}}" >> "$CALLS"
 case "$*" in
@@ -175,7 +175,7 @@ def test_set_up_with_pip_happens_once(machine, name):
     machine.python(name)
     first = machine.run("--seed", "5")
     create = f"python -m venv {machine.root}/.venv"
-    run = "python -P -m lib.runner --seed 5"
+    run = "python -P -m lib.app.run --seed 5"
     assert first.returncode == 0, first.stderr
     assert machine.called() == [create, *machine.install(), run]
 
@@ -208,7 +208,7 @@ def test_an_interrupted_set_up_is_completed(machine):
     machine.python("python3.11")
     machine.offline()
     assert machine.run().returncode != 0
-    assert not any("lib.runner" in call for call in machine.called())
+    assert not any("lib.app.run" in call for call in machine.called())
     (machine.root / ".venv" / "kept").touch()
 
     machine.offline(False)
@@ -251,15 +251,15 @@ def test_conda_is_taken_where_it_is_present(machine, tools, command):
         machine.conda(tool)
     assert machine.run().returncode == 0
     create = f"{command} --prefix {machine.root}/.conda-env --file {machine.root}/environment.yml"
-    assert machine.called() == [create, "python -P -m lib.runner"]
+    assert machine.called() == [create, "python -P -m lib.app.run"]
     assert "environment up to date (.conda-env)" in machine.run().stdout
-    assert machine.called() == ["python -P -m lib.runner"]
+    assert machine.called() == ["python -P -m lib.app.run"]
 
 
 def test_conda_alone_is_enough(machine):
     machine.conda("micromamba")
     assert machine.run("--dry-run").returncode == 0
-    assert machine.called()[-1] == "python -P -m lib.runner --dry-run"
+    assert machine.called()[-1] == "python -P -m lib.app.run --dry-run"
 
 
 def test_a_failure_of_conda_names_the_way_out(machine):
@@ -322,4 +322,4 @@ def test_any_working_directory_will_do(machine, tmp_path):
 def test_output_folders_may_be_relative(machine, tmp_path, named):
     machine.python("python3.11")
     machine.run(cwd=tmp_path, OSTEOBOOK_FIGURES=named)
-    assert machine.called()[-1] == f"python -P -m lib.runner to {tmp_path / named}"
+    assert machine.called()[-1] == f"python -P -m lib.app.run to {tmp_path / named}"

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from lib.errors import SettingError
-from lib.files import replacing
+from lib.base.errors import SettingError
+from lib.base.files import replacing
 
 MARGIN = 0.05  # of the longer side, on each side of the bone [A]
 RANDOM_PATCHES = 7  # of a radiograph [paper], in place of its bones

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from lib.base.errors import DataError
 from lib.data.problems import describe
-from lib.errors import DataError
 
 ROUNDING = 1e-3  # exporters round to a few digits, so a box may leave the image by this fraction
 FORMAT = "'class x_centre y_centre width height' inside the image, in fractions of its size"

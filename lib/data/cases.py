@@ -13,13 +13,13 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from lib.base.errors import DataError
 from lib.data import yolo
 from lib.data.boxes import boxes_to_mask, read_boxes
 from lib.data.duplicates import same_bytes
 from lib.data.images import IMAGE_SUFFIXES, Spacing, read_foreground, read_image
 from lib.data.joints import FACTS, joint_problems
 from lib.data.problems import describe
-from lib.errors import DataError
 
 COLUMNS = ["case", "subject", "split", "image", "mask", "labels"]
 STRUCTURE = "mask_"  # how the column of a structure begins

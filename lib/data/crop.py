@@ -5,7 +5,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from lib.errors import DataError
+from lib.base.errors import DataError
 
 WORKING_SIDE = 256  # pixels; the limb is found on a small copy
 BRIGHT_FRAME = 0.65  # of the frame is foreground: the background is bright (limbs reach 0.60)

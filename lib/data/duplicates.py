@@ -6,8 +6,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from lib.base.errors import DataError
 from lib.data.images import read_image
-from lib.errors import DataError
 
 SIDE = 64  # pixels of the thumbnails that are compared
 ANGLES_DEG = range(-14, 15, 2)  # two copies, each turned by Roboflow's +-7 degrees

@@ -5,8 +5,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from lib.base.errors import DataError
 from lib.data.problems import describe
-from lib.errors import DataError
 
 DICOM_SUFFIXES = {".dcm", ".dicom", ".ima"}
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff"} | DICOM_SUFFIXES

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from lib.base.files import digest
 from lib.data.cases import SPACING, mask_columns
 from lib.data.duplicates import content
-from lib.files import digest
 
 SYNTHETIC_MARK = "SYNTHETIC.txt"  # a generator leaves it in the folder it writes
 

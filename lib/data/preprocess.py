@@ -16,10 +16,10 @@ import pandas as pd
 from skimage.filters import threshold_multiotsu
 from tqdm import tqdm
 
+from lib.base.errors import DataError, SettingError
 from lib.data.cases import load_case, load_structures
 from lib.data.crop import crop_to_limb, tight_crop
 from lib.data.problems import describe
-from lib.errors import DataError, SettingError
 
 CLAHE_CLIP = 0.01  # of the pixels of a tile, the definition of Matlab's adapthisteq
 CLAHE_TILES = (8, 8)

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from lib.base.errors import SettingError
 from lib.data.problems import describe
-from lib.errors import SettingError
 
 MIN_TRAINING = 8  # cases with foreground: one full batch
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from lib.base.errors import DataError
 from lib.data.images import DICOM_SUFFIXES
 from lib.data.problems import describe
-from lib.errors import DataError
 
 NIFTI, NRRD = (".nii", ".nii.gz"), (".nrrd",)
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])  # DICOM and most NRRD files count to the left and back

@@ -11,10 +11,10 @@ import cv2
 import nibabel
 import numpy as np
 
+from lib.base.errors import DataError, SettingError
+from lib.base.files import replacing
 from lib.data.problems import describe
 from lib.data.volume_files import read_array
-from lib.errors import DataError, SettingError
-from lib.files import replacing
 
 NORMALISATIONS = ("volume", "slice")
 TOLERANCE_MM = 0.1  # by which corners of a mask may miss those of its image

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lib.errors import SettingError
+from lib.base.errors import SettingError
 from lib.figures.frames import require_single
 from lib.figures.looks import label, method_style, ordered_methods
 from lib.figures.style import MUTED, epoch_axis, new_figure, note, style

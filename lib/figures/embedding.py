@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lib.errors import SettingError
+from lib.base.errors import SettingError
 from lib.figures.inputs import require_columns, require_unique
 from lib.figures.looks import bone_look, label_colours
 from lib.figures.style import new_figure, note, style

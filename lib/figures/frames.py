@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from lib.errors import SettingError
+from lib.base.errors import SettingError
 
 
 def require_single(frame: pd.DataFrame, column: str) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from lib.errors import SettingError
+from lib.base.errors import SettingError
 
 
 def require_columns(frame: pd.DataFrame, columns: Iterable[str]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from lib.errors import SettingError
+from lib.base.errors import SettingError
 
 REFERENCE_COLOUR = "#F0E442"
 DICE_COLOUR, BCE_COLOUR = "#332288", "#AA4499"

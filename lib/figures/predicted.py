@@ -9,11 +9,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from lib.base.files import replacing
 from lib.figures.contours import EMPTY, HALO, draw_contour
 from lib.figures.looks import STRUCTURES, label, label_colours
 from lib.figures.pictures import show
 from lib.figures.style import WIDTH_IN, new_figure, note, style
-from lib.files import replacing
 
 MARGIN_IN = 0.9  # for title, legend and note
 LN_2 = log(2)  # entropy of two classes alike: the least that is drawn bright

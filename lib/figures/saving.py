@@ -7,10 +7,10 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lib import paths
-from lib.errors import SettingError
+from lib.base import paths
+from lib.base.errors import SettingError
+from lib.base.files import replacing, write_table
 from lib.figures.style import note, style
-from lib.files import replacing, write_table
 
 SYNTHETIC_NOTE = "Synthetic data: simulated images, not patients."
 
@@ -27,7 +27,7 @@ def save(
 ) -> Path:
     """Write ``figures/<place>/<name>.png``, ``.svg`` and, with a ``table``, ``.csv``.
 
-    ``place`` is a study, or what ``lib.paths.figure_place`` makes of it. ``private`` is for
+    ``place`` is a study, or what ``lib.base.paths.figure_place`` makes of it. ``private`` is for
     pictures that show a user's own images: they go to ``<place>/private/``, which git ignores.
     ``synthetic`` adds a note to the figure; without either, the table's columns ``case`` and
     ``subject`` are numbered. ``provenance`` (profile, seed, data, versions; JSON

@@ -7,7 +7,7 @@ channel is one bone, or all of them, against the rest, with a sigmoid.
 from torch import Tensor
 from torch.nn import functional
 
-from lib.errors import SettingError
+from lib.base.errors import SettingError
 from lib.losses.overlap import checked
 
 READINGS = ("mean", "sum")

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 import lib.models.torchvision_cpu  # noqa: F401 - before segmentation-models-pytorch
-from lib.errors import SettingError
+from lib.base.errors import SettingError
 from lib.models.depthwise import quick_depthwise
 from lib.models.fcn_unet import DROPOUT, LastLevel, UNetLevels, fcn_head
 from lib.models.pooling import deterministic_pooling

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 import lib.models.torchvision_cpu  # noqa: F401 - before torchvision
-from lib.errors import OsteoBookError, SettingError
+from lib.base.errors import OsteoBookError, SettingError
 from lib.models.depthwise import quick_depthwise
 from lib.models.states import load_exactly, read_state
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 import lib.models.torchvision_cpu  # noqa: F401 - before torchvision
-from lib.errors import OsteoBookError
+from lib.base.errors import OsteoBookError
 from lib.models.shape_autoencoder import convolution
 from lib.models.states import load_exactly, read_state
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 import lib.models.torchvision_cpu  # noqa: F401 - before torchvision
-from lib.errors import SettingError
+from lib.base.errors import SettingError
 from lib.models.pediatric_encoders import (
     DENSE_LAYERS,
     dense_encoder,

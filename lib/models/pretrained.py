@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import lib.models.torchvision_cpu  # noqa: F401 - before timm and segmentation-models-pytorch
-from lib.errors import OsteoBookError
+from lib.base.errors import OsteoBookError
 from lib.models.states import load_exactly, read_state
 
 # isort: split

@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from lib.errors import OsteoBookError
+from lib.base.errors import OsteoBookError
 
 
 def read_state(path: Path) -> dict[str, Tensor]:

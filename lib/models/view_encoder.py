@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import lib.models.torchvision_cpu  # noqa: F401 - before torchvision
-from lib.errors import SettingError
+from lib.base.errors import SettingError
 from lib.models.pretrained import load_encoder
 
 # isort: split

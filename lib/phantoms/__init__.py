@@ -8,7 +8,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import NamedTuple
 
-from lib.errors import SettingError
+from lib.base.errors import SettingError
 from lib.phantoms.phantom import Phantom
 
 __all__ = ["SCENES", "Phantom", "Scene", "load_scene"]
@@ -24,12 +24,22 @@ class Scene(NamedTuple):
 
 
 SCENES = {
-    "shoulder": Scene("lib.phantoms.shoulder", "humerus", "shoulder, axillary radiograph", 286),
-    "wrist": Scene("lib.phantoms.wrist", "wrist", "fractures of wrist and forearm", 160),
-    "knee": Scene("lib.phantoms.knee", "knee", "knee in motion, lateral fluoroscopy", 1297),
-    "hand": Scene("lib.phantoms.hand", "hand", "hand radiograph with bone density", 1346),
-    "ankle_mr": Scene("lib.phantoms.ankle_mr", "pediatric", "child's ankle, MR", 17),
-    "shoulder_mr": Scene("lib.phantoms.shoulder_mr", "pediatric", "child's shoulder, MR", 15),
+    "shoulder": Scene(
+        "lib.phantoms.scenes.shoulder.scene", "humerus", "shoulder, axillary radiograph", 286
+    ),
+    "wrist": Scene(
+        "lib.phantoms.scenes.wrist.scene", "wrist", "fractures of wrist and forearm", 160
+    ),
+    "knee": Scene(
+        "lib.phantoms.scenes.knee.scene", "knee", "knee in motion, lateral fluoroscopy", 1297
+    ),
+    "hand": Scene(
+        "lib.phantoms.scenes.hand.scene", "hand", "hand radiograph with bone density", 1346
+    ),
+    "ankle_mr": Scene("lib.phantoms.scenes.ankle_mr.scene", "pediatric", "child's ankle, MR", 17),
+    "shoulder_mr": Scene(
+        "lib.phantoms.scenes.shoulder_mr.scene", "pediatric", "child's shoulder, MR", 15
+    ),
 }
 
 

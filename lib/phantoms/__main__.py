@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from lib.errors import OsteoBookError
+from lib.base.errors import OsteoBookError
 from lib.phantoms import SCENES
 from lib.phantoms.sheet import draw_scene
 

@@ -7,9 +7,16 @@ import statistics
 import subprocess
 import sys
 
-from lib import paths
+from lib.base import paths
 
-MODULES = ("lib", "lib.runner", "lib.metrics", "lib.claims", "lib.figures", "lib.data.cases")
+MODULES = (
+    "lib",
+    "lib.app.run",
+    "lib.metrics.overlap_and_surface",
+    "lib.evidence.claims",
+    "lib.figures",
+    "lib.data.cases",
+)
 PEERS = ("pandas", "torch")
 ROUNDS = 5
 TIMED = "import time; t = time.perf_counter(); import {}; print(time.perf_counter() - t)"

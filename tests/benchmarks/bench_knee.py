@@ -12,12 +12,12 @@ import numpy as np
 import torch
 
 from lib.losses.boundary import signed_distance
-from lib.metrics import evaluate_case
+from lib.metrics.overlap_and_surface import evaluate_case
 from lib.models.knee_networks import knee_network
 from lib.phantoms import load_scene
-from lib.studies import knee
-from lib.studies.knee_losses import MIXES, Terms
-from lib.training import keep_freed_memory, mixed_precision
+from lib.studies.knee import learn as knee
+from lib.studies.knee.losses import MIXES, Terms
+from lib.training.loop import keep_freed_memory, mixed_precision
 
 FRAMES, SHOWN, SHIFT = 283, 8, 5
 

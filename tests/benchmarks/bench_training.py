@@ -17,7 +17,7 @@ from lib.data.augmentation import augmenter
 from lib.data.batches import Batches
 from lib.losses import binary_cross_entropy, dice_loss
 from lib.models import UNet
-from lib.training import Fit, fit, keep_freed_memory, mixed_precision, to_device
+from lib.training.loop import Fit, fit, keep_freed_memory, mixed_precision, to_device
 
 CASES, BATCH_SIZE, ROUNDS = 64, 8, 5
 SIZES = ((8, 64), (8, 128), (16, 128), (16, 256))  # width, pixels

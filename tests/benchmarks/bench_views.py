@@ -15,7 +15,7 @@ import torch
 
 import lib.models.torchvision_cpu  # noqa: F401 - before torchvision
 from lib.data.views import SCALES, multi_crop
-from lib.training import keep_freed_memory
+from lib.training.loop import keep_freed_memory
 
 # isort: split
 from lightly.transforms import SwaVTransform

@@ -1,0 +1,1 @@
+"""The commands: ``python -m lib.app.<command>``; the only room that may see everything."""

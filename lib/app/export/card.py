@@ -1,0 +1,205 @@
+"""A trained model to be handed on: an ONNX file, and a card that says what it is and is not.
+
+The card holds what the code knows; what it cannot know stands there as to be filled in.
+"""
+
+import importlib
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from lib.app.predict.model import Model, changed_code, load_model
+from lib.app.predict.results import default_folder
+from lib.base import paths
+from lib.base.errors import OsteoBookError
+from lib.base.files import replacing
+from lib.base.tables import read_table
+from lib.data.manifest import SYNTHETIC_MARK, synthetic_note
+from lib.engine.onnx_export import TOLERANCE, export_onnx
+from lib.engine.trials import DATA_RECORD
+from lib.phantoms import SCENES
+from lib.studies.registry import THRESHOLD
+
+BLANK = np.zeros((64, 64), np.float32)
+COUNTS = ("tp", "fp", "fn", "tn")  # of pixels, which say nothing without their sum
+TO_FILL_IN = "**To be filled in:** "
+
+
+def export(study: str, weights: str | Path, out: str | Path | None = None) -> tuple[Path, float]:
+    """Write model.onnx (images -> logits), compared with the network, and model_card.md.
+
+    Args:
+        study: a key of ``TASKS``.
+        weights: folder of a trial: config.json, weights.safetensors and metrics.csv.
+        out: default: figures/<study>/private/exported/<name of the trial's folder>.
+
+    Returns:
+        The folder, and the largest difference of a logit.
+
+    Raises:
+        OsteoBookError: if there is no such model, its metrics are missing, the file disagrees with
+            the network, or ``out`` cannot be written.
+    """
+    model = load_model(study, weights)
+    metrics = _metrics(model.folder)
+    name = model.folder.resolve().name
+    out = Path(out or default_folder(study, "exported") / name).expanduser()
+    shape = model.task.prepare(model.trial, BLANK).inputs.shape[1:]
+    with warnings.catch_warnings():
+        # Networks check the size of their images, which is fixed in the file.
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        difference = export_onnx(model.network, shape, out / "model.onnx")
+    with replacing(out / "model_card.md") as temporary:
+        temporary.write_text(model_card(model, metrics, shape, difference), encoding="utf-8")
+    return out, difference
+
+
+def _metrics(folder: Path) -> pd.DataFrame:
+    """Metrics of a trial: its own, or those of the trial beside it that evaluated its network."""
+    evaluations = (path.parent for path in sorted(folder.parent.glob("[!.]*/config.json")))
+    for place in (folder, *(place for place in evaluations if _evaluates(place, folder))):
+        if (place / "metrics.csv").is_file():
+            return read_table(place / "metrics.csv")
+    raise OsteoBookError(
+        f"{folder}: found no metrics.csv; expected that of a finished trial, which the card "
+        "reports. Fix: run the study again."
+    )
+
+
+def _evaluates(place: Path, folder: Path) -> bool:
+    trial = json.loads((place / "config.json").read_text())["trial"]
+    return trial.get("networks") == [folder.resolve().name]
+
+
+def model_card(
+    model: Model, metrics: pd.DataFrame, shape: tuple[int, int, int], difference: float
+) -> str:
+    """Markdown after Mitchell et al., "Model cards for model reporting" (FAT* 2019).
+
+    Args:
+        model: of ``load_model``.
+        metrics: metrics.csv of its trial.
+        shape: C, H, W of its input.
+        difference: largest difference of a logit between file and network.
+    """
+    task, trial = model.task, model.trial
+    parameters = sum(p.numel() for p in model.network.parameters())
+    sections = {
+        "Intended use": [task.purpose, "For research and teaching. **Not for clinical use.**"],
+        "Training data": _data_lines(model, metrics["case"]),
+        "Metrics": [
+            f"Of the trial's own {task.scored} ({trial['dataset']}, fold {trial['fold']}, seed "
+            f"{trial['seed']}), {_count(metrics)}; mean and standard deviation over images.",
+            _metrics_table(metrics),
+        ],
+        "Limits": _bullets(
+            "Trained once, from one source of images; other devices, positions, ages and diseases "
+            "were not tested.",
+            *task.limits,
+        ),
+        "Input and output": _bullets(
+            f"`image`: float32 N x {' x '.join(map(str, shape))}. {task.seen}.",
+            _logits_line(model, shape),
+            f"Largest difference of a logit between file and network on random images: "
+            f"{difference:.1g} (at most {TOLERANCE:g} is let pass).",
+        ),
+        "Training": [f"{parameters / 1e6:.2f} M parameters.", _settings_table(trial)],
+        "Versions": [_versions(model)],
+    }
+    parts = [f"# Model card: {trial['study']}, {trial['method']}"]
+    for heading, lines in sections.items():
+        parts += [f"## {heading}", *lines]
+    return "\n\n".join(parts) + "\n"
+
+
+def _logits_line(model: Model, shape: tuple[int, int, int]) -> str:
+    """What the channels are and how they become masks."""
+    names = [*(["background"] if model.task.classes else []), *model.structures]
+    rule = (
+        f"A pixel belongs to a structure where the sigmoid, enlarged to the image, is at least "
+        f"{THRESHOLD}; structures may overlap."
+    )
+    if model.task.classes:
+        rule = "A pixel belongs to the largest, the softmax over channels is its probability."
+    size = f"N x {len(names)} x {shape[1]} x {shape[2]}"
+    return f"`logits`: float32 {size}: {', '.join(names)}. {rule}"
+
+
+def _data_lines(model: Model, cases: pd.Series) -> list[str]:
+    fingerprint = model.config["data"]
+    if note := trained_on_phantoms(model):
+        return [
+            f"**Synthetic training data.** {note}",
+            f"Fingerprint {fingerprint}. Metrics on phantoms say nothing about patients.",
+        ]
+    asked = f"{TO_FILL_IN}where the images come from, of whom, who labelled them. "
+    if (model.folder / DATA_RECORD).is_file():
+        return [f"{asked}They are a user's own, fingerprint {fingerprint}."]
+    lines = [
+        f"{asked}Their fingerprint {fingerprint} is none of the phantoms' on this machine: they "
+        "are images of a user, or phantoms that are no longer here."
+    ]
+    if cases.str.fullmatch(rf"({'|'.join(SCENES)})\d{{5}}").all():
+        lines.append(f"Cases are named as phantoms are ({cases[0]}): **probably synthetic**.")
+    return lines
+
+
+def trained_on_phantoms(model: Model) -> str:
+    """What the phantoms say of themselves that the model was trained on; empty if it was not.
+
+    Trials tell since they keep a record of their data; for older ones the phantoms on this machine
+    are compared by content.
+    """
+    trial = model.trial
+    if (record := model.folder / DATA_RECORD).is_file():
+        return json.loads(record.read_text(encoding="utf-8"))["note"]
+    study = importlib.import_module(f"lib.studies.{trial['study']}.trials")
+    for mark in sorted(paths.PHANTOMS.glob(f"[!.]*/{trial['study']}/{SYNTHETIC_MARK}")):
+        root = str(mark.parent.parent)
+        try:
+            seed = trial.get("split_seed", trial["seed"])
+            _, found = study.trials_and_fingerprint("smoke", root, seed, "cpu")
+        except (OsteoBookError, OSError):  # incomplete phantoms
+            continue
+        if model.config["data"] in (found.values() if isinstance(found, dict) else [found]):
+            return synthetic_note(mark.parent)
+    return ""
+
+
+def _count(metrics: pd.DataFrame) -> str:
+    return f"{metrics['case'].nunique()} images of {metrics['subject'].nunique()} subjects"
+
+
+def _metrics_table(metrics: pd.DataFrame) -> str:
+    shown = metrics[~metrics["metric"].isin(COUNTS)]
+    grouped = shown.groupby(["structure", "metric", "unit"], sort=False)["value"]
+    found = grouped.agg(["mean", "std", "count"]).reset_index()
+    rows = [
+        (r.structure, r.metric, r.unit, f"{r.mean:.3f}", f"{r.std:.3f}", r.count)
+        for r in found.rename(columns=str).itertuples(index=False, name="Row")
+    ]
+    return _table(("structure", "metric", "unit", "mean", "SD", "n"), rows)
+
+
+def _settings_table(trial: dict) -> str:
+    return _table(("setting", "value"), [(name, trial[name]) for name in sorted(trial)])
+
+
+def _versions(model: Model) -> str:
+    listed = ", ".join(f"{k} {v}" for k, v in model.config.get("versions", {}).items())
+    changed = changed_code(model)
+    code = f"changed since the training: {', '.join(changed)}" if changed else "as at the training"
+    return f"{listed or TO_FILL_IN + 'libraries'}. Code that decides a prediction: {code}."
+
+
+def _bullets(*lines: str) -> list[str]:
+    return ["\n".join(f"- {line}" for line in lines)]
+
+
+def _table(names: tuple, rows: list[tuple]) -> str:
+    lines = [names, ["---"] * len(names), *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)

@@ -1,1 +1,0 @@
-"""What the papers' own printed numbers imply, recomputed without any training."""

@@ -1,0 +1,1 @@
+"""Errors, paths, files, tables: what every room needs and nothing more."""

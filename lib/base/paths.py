@@ -1,0 +1,42 @@
+"""Folders, anchored at the repository so that nothing depends on the working directory."""
+
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTEBOOKS = ROOT / "notebooks"
+DATA = ROOT / "data"
+REFERENCE = DATA / "reference"
+# Tests and read-only installations may send what is generated elsewhere.
+TRIALS = Path(os.environ.get("OSTEOBOOK_TRIALS", DATA / "trials"))
+PHANTOMS = Path(os.environ.get("OSTEOBOOK_PHANTOMS", DATA / "phantoms"))
+FIGURES = Path(os.environ.get("OSTEOBOOK_FIGURES", ROOT / "figures"))
+EXECUTED = FIGURES / "executed"
+STUDIES = {  # and their notebooks
+    "humerus": "01_humerus_loss_study",
+    "wrist": "02_wrist_linear_weighting",
+    "pediatric": "03_pediatric_regularization",
+    "knee": "04_knee_dual_level_ce",
+    "hand": "05_hand_ssl_osteoporosis",
+}
+
+
+def figure_place(study: str, profile: str, own_data: bool) -> str:
+    """Where below FIGURES a study's figures go, so that none overwrites those of another kind."""
+    if profile == "smoke":
+        return f"smoke/{study}"
+    return f"{study}/own" if own_data else study
+
+
+PHANTOMS_ONLY = "phantoms"  # as OSTEOBOOK_DATA_ROOT: do not look for the user's own data
+
+
+def data_root(parameter: str) -> Path:
+    """Folder that holds one folder a study: the parameter, else OSTEOBOOK_DATA_ROOT, else data/."""
+    return Path(parameter or os.environ.get("OSTEOBOOK_DATA_ROOT") or DATA).expanduser().resolve()
+
+
+def has_own_data(parameter: str, study: str) -> bool:
+    """Whether the user gave data for a study: a data root, or a folder of that name in data/."""
+    named = parameter or os.environ.get("OSTEOBOOK_DATA_ROOT")
+    return named != PHANTOMS_ONLY and (bool(named) or (DATA / study).exists())

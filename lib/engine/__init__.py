@@ -1,0 +1,1 @@
+"""Studies as lists of trials: plan, run, keep, redraw; and the notebooks that show them."""

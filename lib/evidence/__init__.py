@@ -1,0 +1,1 @@
+"""Statistics, rankings and claims: tables in, verdicts out."""

@@ -1,0 +1,1 @@
+"""How pictures arise: X-rays, MR signals, noise, artefacts."""

@@ -1,0 +1,1 @@
+"""One folder per scene: anatomy, its variation, and how it is imaged."""

@@ -1,0 +1,1 @@
+"""The scene ``ankle_mr``."""

@@ -1,0 +1,1 @@
+"""Geometry of bodies: solids, tubes, plates, canvases."""

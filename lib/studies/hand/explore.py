@@ -1,0 +1,46 @@
+"""The Explore section of the hand notebook: a held-out radiograph and what its bones say."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from lib.studies.hand.data import METHODS, Data
+from lib.studies.hand.figures.hand_case import hand_case
+from lib.studies.hand.pictures import label_map
+from lib.studies.hand.scores import THRESHOLD
+
+
+def explorer(
+    mixture: Path, predictions: pd.DataFrame, data: Data
+) -> tuple[Callable[..., Figure], dict]:
+    """(draw, choices): ``draw(case, method, threshold)`` and what each of them may be.
+
+    Choices are a list for a menu and a (low, high, step, start) tuple for a slider.
+
+    Args:
+        mixture: folder of the segmentation whose patches were learnt from.
+        predictions: of one seed, from ``hand_results.predictions_of``.
+        data: cases that the segmentation was trained on.
+    """
+    with np.load(mixture / "segmentation.npz") as stored:
+        rows, masks, entropy = (stored[name] for name in ("rows", "masks", "entropy"))
+    names = data.cases["case"].iloc[rows].tolist()
+    masked = predictions[predictions["dataset"] == "masked"]
+
+    def draw(case: str, method: str, threshold: float) -> Figure:
+        n = names.index(case)
+        found = masked[(masked["case"] == case) & (masked["method"] == method)]
+        return hand_case(
+            data.images[rows[n]] / 255, label_map(masks[n]), entropy[n], found, threshold, case
+        )
+
+    known = set(masked["method"])
+    choices = {
+        "case": [name for name in names if name in set(masked["case"])],
+        "method": [name for name in (*METHODS, "supervised") if name in known],
+        "threshold": (0.05, 0.95, 0.05, THRESHOLD),
+    }
+    return draw, choices

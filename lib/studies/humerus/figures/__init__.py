@@ -1,0 +1,29 @@
+"""Figures of the humerus study, and the shared ones that it draws."""
+
+from lib.figures import (
+    Overlay,
+    Panel,
+    learning_curves,
+    metric_distributions,
+    save,
+    save_table,
+    term_weights,
+)
+from lib.studies.humerus.figures.boundary import distance_map, runaway
+from lib.studies.humerus.figures.folds import folds_beside_paper
+from lib.studies.humerus.figures.panels import augmented, overlay_methods
+
+__all__ = [
+    "Overlay",
+    "Panel",
+    "augmented",
+    "distance_map",
+    "folds_beside_paper",
+    "learning_curves",
+    "metric_distributions",
+    "overlay_methods",
+    "runaway",
+    "save",
+    "save_table",
+    "term_weights",
+]

@@ -1,0 +1,1 @@
+"""Figures of the loss transfer study, and the shared ones that it draws."""

@@ -1,0 +1,154 @@
+"""Shape codes of single bones: their t-SNE map (figure 11), and how far they tell bones apart.
+
+A bone's mask enters the multi-class auto-encoder in a channel of its own and the global one in the
+channel of all bones: the former's codes may differ before any shape was learnt.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.spatial.distance import cdist
+
+from lib.base.errors import SettingError
+from lib.engine.derived import derived
+from lib.metrics.embedding import neighbour_purity, silhouette, tsne_table
+from lib.studies.pediatric import learn as pediatric
+
+NEIGHBOURS = 10  # [A]
+# (joint, auto-encoder, part) -> codes N x L, their bones and their examinations
+CodeSets = Mapping[tuple[str, str, str], tuple]
+
+
+def shape_code_map(codes: np.ndarray, labels, seed: int) -> pd.DataFrame:
+    """Where t-SNE puts each shape code: label, x, y (no unit).
+
+    Args:
+        codes: N x L, pooled latent maps of masks of single bones, N >= 5.
+        labels: N names of bones.
+        seed: of t-SNE.
+
+    Raises SettingError as ``lib.metrics.embedding.tsne_table`` and for labels of another number.
+    """
+    _check_labels(codes, labels)
+    table = tsne_table(codes, seed)
+    table.insert(0, "label", np.asarray(labels))
+    return table
+
+
+def separation(codes: np.ndarray, labels, groups, neighbours: int = NEIGHBOURS) -> dict:
+    """How far the codes themselves, not their map, tell the labels apart.
+
+    Args:
+        codes: N x L, N >= 5.
+        labels: N names of bones.
+        groups: N examinations. Adjacent slices are nearly copies, so masks of one examination are
+            no neighbours of each other in ``purity_across``.
+        neighbours: as many nearest codes are asked, or all where there are fewer.
+
+    Returns:
+        purity: mean share of the nearest codes with the code's own label.
+        purity_across: that share among the nearest of other examinations; NaN for one examination.
+        chance: share of all pairs of different examinations (of all codes for one) with one label.
+        silhouette: mean over the codes, -1 to 1; NaN for one label.
+        n: codes.  examinations: of them.
+    """
+    _check_labels(codes, labels)
+    codes, labels, groups = (np.asarray(values) for values in (codes, labels, groups))
+    others = groups[:, None] != groups
+    pairs = others if others.any() else ~np.eye(len(codes), dtype=bool)
+    same = labels[:, None] == labels
+    return {
+        "purity": neighbour_purity(codes, labels, min(neighbours, len(codes) - 1)),
+        "purity_across": _purity_across(codes, same, others, neighbours),
+        "chance": float(same[pairs].mean()),
+        "silhouette": silhouette(codes, labels),
+        "n": len(codes),
+        "examinations": len(np.unique(groups)),
+    }
+
+
+def code_sets(folders: list[Path], data_root: str, fold: int = 0) -> CodeSets:
+    """Codes of a joint's global and multi-class auto-encoders of one fold, by part.
+
+    ``folders`` are those of its auto-encoders; those of single bones and other folds are left out.
+    Parts are the masks that the auto-encoder was trained on, and those of the validation
+    examination.
+    """
+    found = {}
+    for folder in folders:
+        trial = pediatric.stored_trial(folder)
+        if _is_drawn(trial, fold):
+            codes, bones, cases = pediatric.shape_codes(folder, data_root)
+            table = pediatric.load(trial, data_root).cases
+            val = table["case"].iloc[pediatric.split(table, fold)["val"]]
+            for part, rows in (("training", cases != val), ("validation", cases == val)):
+                names = (trial["dataset"], trial["strategy"], part)
+                found[names] = (codes[rows], bones[rows], cases[rows])
+    return found
+
+
+def code_maps(folders: list[Path], data_root: str, seed: int, fold: int = 0) -> pd.DataFrame:
+    """``shape_code_map`` of all ``code_sets`` below each other: panel (its title), label, x, y.
+
+    Those of a finished auto-encoder are worked out once.
+    """
+    maps = [
+        derived(_maps, folder, data_root, seed)
+        for folder in folders
+        if _is_drawn(pediatric.stored_trial(folder), fold)
+    ]
+    return pd.concat(maps, ignore_index=True)
+
+
+def _maps(folder: Path, data_root: str, seed: int) -> pd.DataFrame:
+    """Both parts' maps of one auto-encoder."""
+    sets = code_sets([folder], data_root, pediatric.stored_trial(folder)["fold"])
+    return pd.concat(
+        [
+            shape_code_map(codes, labels, seed).assign(panel=panel_title(*names))
+            for names, (codes, labels, _) in sets.items()
+        ]
+    )
+
+
+def _is_drawn(trial: dict, fold: int) -> bool:
+    return trial["fold"] == fold and trial["strategy"] in ("global", "multi")
+
+
+def separations(sets: CodeSets) -> pd.DataFrame:
+    """``separation`` of every set, one row each.
+
+    Columns: dataset, autoencoder ("global", "multi"), part ("training", "validation"), panel,
+    purity, purity_across, chance, silhouette, n, examinations.
+    """
+    return pd.DataFrame(
+        dict(zip(("dataset", "autoencoder", "part"), names, strict=True))
+        | {"panel": panel_title(*names)}
+        | separation(*arrays)
+        for names, arrays in sets.items()
+    )
+
+
+def panel_title(joint: str, autoencoder: str, part: str) -> str:
+    """Such as "Ankle, global, training"."""
+    return f"{joint.capitalize()}, {autoencoder}, {part}"
+
+
+def _purity_across(codes, same, others, neighbours) -> float:
+    if not others.any():
+        return float("nan")
+    distances = np.where(others, cdist(codes, codes), np.inf)
+    nearest = np.argsort(distances, axis=1, kind="stable")[:, :neighbours]
+    asked = np.take_along_axis(others, nearest, 1)
+    right = np.take_along_axis(same, nearest, 1) & asked
+    return float(np.mean(right.sum(1) / asked.sum(1)))
+
+
+def _check_labels(codes, labels) -> None:
+    if len(codes) != len(labels):
+        raise SettingError(
+            f"labels: found {len(labels)} for {len(codes)} codes; expected one a code. "
+            "Fix: pass the bones of the same masks."
+        )

@@ -1,0 +1,1 @@
+"""One supervised fit loop that an interruption cannot change, its checkpoints and schedules."""

@@ -1,4 +1,0 @@
-"""How good the phantoms are: difficulty, likeness to real pictures, variety, use for training.
-
-``python -m lib.validation difficulty|realism|variety|transfer`` writes tables and figures.
-"""

@@ -1,0 +1,340 @@
+"""Hand study: labels, split, trials, segmentation from end to end, gradients."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from lib.base.errors import DataError, SettingError
+from lib.data.bone_patches import absent_bones, read_patches
+from lib.data.cases import load_structures
+from lib.engine.profiles import PROFILES
+from lib.metrics.uncertainty import expected_calibration_error, reliability_table
+from lib.phantoms.scenes.hand.scene import STRUCTURES
+from lib.studies.hand import (
+    data as hand,
+    segmentation as hand_segmentation,
+    segmentation_scores as scores,
+    trials as hand_trials,
+)
+from lib.training.checkpoints import load_weights
+from tests.make.hand import WITHOUT_M5, make_hand_fixture
+
+
+@pytest.fixture(scope="module")
+def data_root(tmp_path_factory):
+    root = tmp_path_factory.mktemp("data")
+    make_hand_fixture(root / "hand")
+    return str(root)
+
+
+def trial_of(method="mose", **changes):
+    """A short training of the smoke profile."""
+    listed = hand_trials.segmentation_trials("smoke", 42)
+    return next(t for t in listed if t["method"] == method) | {"epochs": 2} | changes
+
+
+@pytest.fixture(scope="module")
+def trained(data_root, tmp_path_factory):
+    """Folder of a finished mixture trial."""
+    folder = tmp_path_factory.mktemp("trials") / "mose"
+    folder.mkdir()
+    hand.train(trial_of(), data_root, folder)
+    return folder
+
+
+# --- data and split
+
+
+def test_labels_are_0_1_or_unknown(data_root, tmp_path):
+    labels = hand.load_cases(data_root)["osteoporosis"]
+    assert labels.iloc[:4].tolist() == [1, 0, 0, 1] and labels.iloc[30:].isna().all()
+    table = pd.read_csv(f"{data_root}/hand/cases.csv", dtype=str, keep_default_na=False)
+    folder = make_hand_fixture(tmp_path / "hand", 4, 0)
+    table = table.iloc[:4].assign(osteoporosis=["True", "false", "", "True"], labelled="True")
+    table.loc[3, "labelled"] = "False"  # a phantom that stands for a public image
+    table.to_csv(folder / "cases.csv", index=False)
+    found = hand.load_cases(str(tmp_path))["osteoporosis"]
+    assert found.iloc[:2].tolist() == [1, 0] and found.iloc[2:].isna().all()
+    table.assign(osteoporosis="maybe").to_csv(folder / "cases.csv", index=False)
+    with pytest.raises(DataError, match="osteoporosis maybe; expected 0 or 1"):
+        hand.load_cases(str(tmp_path))
+
+
+def test_bones_are_the_scenes_structures():
+    assert hand.MASKS == STRUCTURES
+
+
+def cohort(positive=55, negative=137, unlabelled=40, each=2):
+    labels = np.repeat([1, 0, np.nan], (positive, negative, unlabelled))
+    subjects = [f"s{n:03d}" for n in range(len(labels))]
+    return pd.DataFrame(
+        {"subject": np.repeat(subjects, each), "osteoporosis": np.repeat(labels, each), "split": ""}
+    )
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_split_is_stratified_by_subject_and_unlabelled_images_train(seed):
+    cases = cohort()
+    parts = hand.split({"split_seed": seed}, cases)
+    assert sorted(np.concatenate([*parts.values()])) == list(range(len(cases)))
+    people = {name: set(cases["subject"].iloc[rows]) for name, rows in parts.items()}
+    assert not people["train"] & (people["val"] | people["test"]) | people["val"] & people["test"]
+    for name in ("val", "test"):
+        labels = cases["osteoporosis"].iloc[parts[name]]
+        assert (labels == 1).sum() == 2 * 6 and (labels == 0).sum() == 2 * 14
+    other = hand.split({"split_seed": seed + 1}, cases)
+    assert not np.array_equal(parts["test"], other["test"])
+
+
+def test_the_split_does_not_depend_on_the_order_of_the_rows():
+    cases = cohort(each=1)
+    shuffled = cases.sample(frac=1, random_state=0)
+    parts, other = (hand.split({"split_seed": 3}, table) for table in (cases, shuffled))
+    for name, rows in parts.items():
+        assert set(cases["subject"].iloc[rows]) == set(shuffled["subject"].iloc[other[name]])
+
+
+def given_split():
+    cases = cohort(6, 6, 2, each=1).rename_axis("case").reset_index()
+    return cases.assign(split=["train", "val", "test"] * 4 + ["train", ""])
+
+
+def test_a_given_split_stays():
+    parts = hand.split({"split_seed": 0}, given_split())
+    assert parts["test"].tolist() == [2, 5, 8, 11] and {12, 13} <= set(parts["train"])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [("val", "train", "found no val"), ("test", "", "found no test"),
+     ("train", "test", "found case 12 without a label in val or test")],
+)  # fmt: skip
+def test_a_split_that_would_be_overruled_is_refused(old, new, told):
+    """Neither do given test subjects train, nor do images without a label move to training."""
+    cases = given_split()
+    cases["split"] = cases["split"].replace(old, new)
+    with pytest.raises(SettingError, match=told):
+        hand.split({"split_seed": 0}, cases)
+
+
+def test_bad_cohorts_are_told():
+    with pytest.raises(SettingError, match="found 1 training subjects with label 1"):
+        hand.split({"split_seed": 0}, cohort(3, 9))
+    assert len(hand.split({"split_seed": 0}, cohort(4, 4))["test"]) == 4
+    for other in (0, np.nan):
+        both = cohort(5, 5, 0)
+        both.loc[0, "osteoporosis"] = other
+        with pytest.raises(SettingError, match="for subject s000; expected one label"):
+            hand.split({"split_seed": 0}, both)
+
+
+def test_squares_keep_the_aspect_and_lead_back(data_root):
+    data = hand.load(trial_of(), data_root)
+    assert data.images.shape == (34, 64, 64) and data.annotations.shape == (34, 1, 7, 64, 64)
+    assert not data.images[:, :, :8].any() and data.images[:, :, 10:54].any((0, 1)).all()
+    assert not data.masks[WITHOUT_M5, 6].any() and data.masks[:, :6].any((2, 3)).all()
+    _, masks, _ = load_structures(data.cases.iloc[5].to_dict(), hand.MASKS)
+    back = hand.out_of_square(data.masks[5], masks.shape[1:])
+    overlap = (back & masks).sum((1, 2)) / (back | masks).sum((1, 2))
+    assert back.shape == masks.shape and overlap.min() > 0.8
+
+
+def test_readers_draw_weighted_annotations(data_root):
+    data = hand.load(trial_of(readers=3, image_size=128), data_root)
+    assert data.annotations.shape == (34, 3, 7, 128, 128)
+    assert data.beta == pytest.approx([0.5, 0.3, 0.2])
+    one, two = data.annotations[0, 0, 1], data.annotations[0, 1, 1]
+    truth = data.masks[0, 1]
+    assert (one != two).any() and (one & truth).sum() / (one | truth).sum() > 0.6
+    with pytest.raises(SettingError, match="readers: found 2"):
+        hand.load(trial_of(readers=2), data_root)
+
+
+# --- training
+
+
+@pytest.mark.parametrize("readers", [1, 3])
+def test_the_gradient_reaches_router_noise_and_decoder(data_root, readers):
+    trial = trial_of(readers=readers)
+    torch.manual_seed(0)
+    network, data = hand_segmentation.build(trial), hand.load(trial, data_root)
+    batch = next(iter(hand_segmentation.batches(trial, data, np.arange(8))(0)))
+    cap = hand_segmentation.RowCap(2, 4)
+    found = hand_segmentation.loss_terms(cap, torch.from_numpy(data.beta), network, batch, 0)
+    found["loss"].backward()
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None and torch.isfinite(parameter.grad).all(), name
+    reached = ("router.0.weight", "mean", "log_sd", "head.scale.weight", "decoders.0.0.weight")
+    parameters = dict(network.named_parameters())
+    assert all(parameters[name].grad.abs().sum() > 0 for name in (*reached, "last.weight"))
+
+
+def test_the_row_cap_rises_for_good_once_the_training_stalls():
+    cap = hand_segmentation.RowCap(patience=2, samples=4)
+    values = []
+    for losses in ([3], [3, 2], [3, 2, 2.5], [3, 2, 2.5, 2.4], [3, 2, 2.5, 2.4, 1]):
+        assert cap.follow(pd.DataFrame({"train_loss": losses})) is False
+        values.append(cap.value)
+    assert values == [0.5, 0.5, 0.5, 1, 1]
+    assert hand_segmentation.RowCap(2, samples=1).value == 1
+
+
+def test_in_a_short_training_the_row_cap_rises_in_the_last_third():
+    cap, values = hand_segmentation.RowCap(None, samples=4, epochs=6), []
+    for done in range(1, 6):
+        cap.follow(pd.DataFrame({"train_loss": range(done)}))  # progress or not
+        values.append(cap.value)
+    assert cap.first == 0.25 and values == [0.25, 0.25, 0.25, 1, 1]
+
+
+@pytest.mark.parametrize("method", hand.SEGMENTERS)
+def test_a_short_training_starts_at_the_shares_and_its_rate_falls_to_zero(
+    data_root, tmp_path, monkeypatch, method
+):
+    trial = trial_of(method, patience=None, epochs=3)
+    data, seen = hand.load(trial, data_root), []
+    learn = hand_segmentation.learn
+    monkeypatch.setattr(
+        hand_segmentation,
+        "learn",
+        lambda trial, network, *rest: (
+            seen.append(network.classifier.bias.detach().softmax(0)),
+            learn(trial, network, *rest),
+        )[1],
+    )
+    hand.train(trial, data_root, tmp_path)
+    shares = data.masks[hand.split(trial, data.cases)["train"]].mean((0, 2, 3))
+    assert seen[0][1:].numpy() == pytest.approx(shares, rel=1e-4)
+    rates = pd.read_csv(tmp_path / "history.csv")["learning_rate"]
+    assert rates.tolist() == pytest.approx([trial["learning_rate"] * n / 3 for n in (3, 2, 1)])
+
+
+def test_both_networks_learn_the_drawn_hands(data_root):
+    for method in hand.SEGMENTERS:
+        trial = trial_of(method, epochs=8, patience=9, batch_size=4)
+        data = hand.load(trial, data_root)
+        hand_segmentation.seed_everything(0)
+        network = hand_segmentation.build(trial)
+        parts = hand.split(trial, data.cases)
+        history = hand_segmentation.learn(trial, network, data, parts)
+        assert history["train_loss"].iloc[-1] < 0.9 * history["train_loss"].iloc[0], method
+
+
+# --- results
+
+
+def test_a_trial_leaves_what_the_study_needs(trained, data_root):
+    trial, cases = trial_of(), hand.load_cases(data_root)
+    parts = hand.split(trial, cases)
+    table = pd.read_csv(trained / "metrics.csv", dtype={"case": str, "subject": str})
+    held = cases.iloc[np.concatenate([parts["val"], parts["test"]])]
+    assert set(table["case"]) == set(held["case"])
+    assert set(table["structure"]) == {*hand.BONES, "image"}
+    image = table[table["structure"] == "image"].pivot(
+        index="case", columns="metric", values="value"
+    )
+    assert set(image) == {"ged", "matched_iou", "ece"}
+    assert image["ged"].between(0, 2).all() and image["matched_iou"].between(0, 1).all()
+    with np.load(trained / "segmentation.npz") as stored:
+        assert stored["rows"].tolist() == held.index.tolist()
+        assert stored["samples"].shape == (len(held), 16, 64, 64)
+        assert stored["router"].sum(1) == pytest.approx(1, abs=1e-5)
+        assert stored["weights"].sum(1) == pytest.approx(1, abs=1e-5)
+        assert stored["entropy"].min() >= 0 and stored["entropy"].max() <= np.log(8) + 1e-5
+    reliability = pd.read_csv(trained / "reliability.csv")
+    assert reliability["count"].sum() == len(held) * 64 * 64
+    history = pd.read_csv(trained / "history.csv")
+    assert {"train_loss", "row_cap", "val_ged", "val_dice"} <= set(history)
+    load_weights(trained / "weights.safetensors", hand_segmentation.build(trial))
+
+
+def test_patches_are_those_of_the_predicted_bones(trained, data_root):
+    patches, bones = read_patches(trained / "patches.npz"), pd.read_csv(trained / "bones.csv")
+    assert len(bones) == 34 * 7 and bones["found"].sum() == len(patches.images)
+    absent = bones[~bones["found"]].groupby("bone").size().reindex(hand.BONES, fill_value=0)
+    assert absent_bones(patches, 34, 7).tolist() == absent.tolist()
+    assert (bones["entropy"].notna() == bones["found"]).all()
+    squares, whole = (
+        read_patches(trained / f"{n}.npz") for n in ("random_patches", "whole_images")
+    )
+    assert np.bincount(squares.rows).tolist() == [7] * 34
+    assert whole.rows.tolist() == list(range(34))
+    assert whole.images.shape[1:] == patches.images.shape[1:] == (32, 32)
+
+
+def test_equal_trials_give_equal_bytes(trained, data_root, tmp_path):
+    hand.train(trial_of(), data_root, tmp_path)
+    for name in ("history.csv", "metrics.csv", "bones.csv", "reliability.csv"):
+        assert (tmp_path / name).read_bytes() == (trained / name).read_bytes()
+
+
+def perfect(data, rows):
+    """A prediction of one sample that is right and sure."""
+    classes = (data.masks[rows] * np.arange(1, 8)[:, None, None]).max(1).astype(np.uint8)
+    n, ones = len(rows), np.ones((len(rows), 1), np.float32)
+    sure = np.ones(classes.shape, np.float16)
+    masks = classes[:, None] == np.arange(1, 8)[:, None, None]
+    return scores.Predicted(
+        masks, np.zeros(classes.shape), sure, classes, classes[:, None], ones, np.ones((n, 1))
+    )
+
+
+def test_scores_of_a_perfect_and_of_a_wrong_prediction(data_root):
+    data, rows = hand.load(trial_of(), data_root), np.array([WITHOUT_M5, 4])
+    found = perfect(data, rows)
+    table, _ = scores.case_metrics(trial_of(), data, rows, found)
+    means = table.groupby("metric")["value"].mean()
+    assert means[["dice", "iou", "detected", "matched_iou"]].tolist() == pytest.approx([1] * 4)
+    assert means[["ged", "ece"]].tolist() == pytest.approx([0, 0], abs=1e-12)
+    assert (table["case"] == f"h{WITHOUT_M5:02d}").sum() == 6 * 3 + 3  # the absent bone has none
+    nothing = found._replace(masks=found.masks & False, samples=found.samples * 0)
+    table, _ = scores.case_metrics(trial_of(), data, rows, nothing)
+    means = table.groupby("metric")["value"].mean()
+    assert means[["dice", "detected", "matched_iou"]].max() < 0.1 and means["ged"] > 1.8
+
+
+def test_pooled_reliability_is_that_of_all_pixels():
+    rng = np.random.default_rng(0)
+    pairs = [(rng.uniform(size=50), rng.uniform(size=50) < 0.4) for _ in range(3)]
+    pooled = scores.pooled([reliability_table(*pair) for pair in pairs])
+    whole = reliability_table(*(np.concatenate(values) for values in zip(*pairs, strict=True)))
+    pd.testing.assert_frame_equal(pooled, whole, check_dtype=False)
+    errors = expected_calibration_error(pooled), expected_calibration_error(whole)
+    assert errors[0] == pytest.approx(errors[1])
+
+
+# --- trials
+
+
+@pytest.mark.parametrize("profile", PROFILES["hand"])
+def test_trials_of_a_profile(profile, monkeypatch):
+    monkeypatch.setattr(hand_trials, "imagenet_weights", lambda encoder: None)
+    segmentation, learning = hand_trials.study_trials(profile, 42, "cpu", "data")
+    seeds = PROFILES["hand"][profile]["seeds"]
+    assert len(segmentation) == 2 * seeds and len(learning) == 13 * seeds
+    assert len({t["segmentation"] for t in learning}) == seeds
+    assert {t["split_seed"] for t in learning} == set(range(42, 42 + seeds))
+    for trial in (segmentation[0], learning[0], learning[-1]):
+        stored = json.loads(json.dumps(trial))
+        assert hand_trials.is_listed(stored) and not hand_trials.is_listed(stored | {"epochs": 999})
+        assert min(hand_trials.estimate(trial)) > 0
+    assert PROFILES["hand"][profile]["image_size"] % 64 == 0
+
+
+def test_wrong_settings_are_told():
+    with pytest.raises(SettingError, match="seed: found -1"):
+        hand_trials.segmentation_trials("smoke", -1)
+    with pytest.raises(SettingError, match="readers: found 2"):
+        hand_trials.segmentation_trials("smoke", 1, readers=2)
+
+
+def test_a_label_changes_the_datas_fingerprint(tmp_path):
+    folder = make_hand_fixture(tmp_path / "hand", 6, 0)
+    before = hand_trials.data_fingerprint(str(tmp_path), "smoke")
+    table = pd.read_csv(folder / "cases.csv", dtype=str)
+    table.loc[0, "osteoporosis"] = "0"
+    table.to_csv(folder / "cases.csv", index=False)
+    assert hand_trials.data_fingerprint(str(tmp_path), "smoke") != before
