@@ -2,7 +2,7 @@
 
 Samples and annotations are boolean stacks, N x K x H x W and M x K x H x W with one channel per
 structure, each with weights that sum to 1 (None: alike). The IoU of two of them is the mean over
-the structures; where both lack a structure its IoU is 1, as in ``lib.metrics.overlap_and_surface``.
+the structures; where both lack a structure its IoU is 1, as in ``lib.metrics``.
 """
 
 import numpy as np

@@ -12,7 +12,7 @@ from lib.base import paths
 MODULES = (
     "lib",
     "lib.app.run",
-    "lib.metrics.overlap_and_surface",
+    "lib.metrics",
     "lib.evidence.claims",
     "lib.figures",
     "lib.data.cases",

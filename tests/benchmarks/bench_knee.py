@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from lib.losses.boundary import signed_distance
-from lib.metrics.overlap_and_surface import evaluate_case
+from lib.metrics import evaluate_case
 from lib.models.knee_networks import knee_network
 from lib.phantoms import load_scene
 from lib.studies.knee import learn as knee

@@ -19,7 +19,7 @@ import surface_distance
 import torch
 from monai.metrics import compute_average_surface_distance, compute_hausdorff_distance
 
-from lib.metrics.overlap_and_surface import evaluate_case
+from lib.metrics import evaluate_case
 
 SIZE = 512
 PAIRS = 10

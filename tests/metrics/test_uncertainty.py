@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import linear_sum_assignment
 
 from lib.base.errors import SettingError
-from lib.metrics.overlap_and_surface import iou
+from lib.metrics import iou
 from lib.metrics.uncertainty import (
     bone_entropy,
     expected_calibration_error,

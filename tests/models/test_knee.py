@@ -10,7 +10,7 @@ from torch.nn.functional import adaptive_avg_pool2d, binary_cross_entropy_with_l
 
 from lib.base.errors import OsteoBookError, SettingError
 from lib.engine.complexity import gigaflops
-from lib.metrics.overlap_and_surface import dice
+from lib.metrics import dice
 from lib.models import pretrained
 from lib.models.knee_networks import FAMILIES, NETWORKS, R10, WIDTHS, encoder_of, knee_network
 from lib.models.knee_parameters import parameter_table

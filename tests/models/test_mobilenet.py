@@ -11,7 +11,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from lib.base.errors import OsteoBookError, SettingError
 from lib.base.paths import ROOT
 from lib.engine.latency import measure
-from lib.metrics.overlap_and_surface import dice
+from lib.metrics import dice
 from lib.models import count_parameters, mobilenet
 from lib.models.mobilenet import HEADS, mobilenet_segmenter, parameter_groups
 

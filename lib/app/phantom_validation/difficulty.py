@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from lib.metrics.overlap_and_surface import dice
+from lib.metrics import dice
 from lib.models.unet import UNet
 from lib.phantoms import SCENES, Phantom, load_scene
 from lib.training.loop import seed_everything

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 
 from lib.app.phantom_validation.difficulty import Sample, is_volume, sample
-from lib.metrics.overlap_and_surface import dice
+from lib.metrics import dice
 from lib.phantoms import SCENES
 
 SIDE_PX = 64

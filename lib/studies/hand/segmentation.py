@@ -24,7 +24,7 @@ from lib.data.bone_patches import (
 )
 from lib.data.views import hand_augmenter
 from lib.losses.transport import annealed_row_cap, transport_loss
-from lib.metrics.overlap_and_surface import dice
+from lib.metrics import dice
 from lib.metrics.uncertainty import bone_entropy
 from lib.models.mixture_segmenter import DeterministicSegmenter, MixtureSegmenter
 from lib.studies.hand.data import BONES, Data, load, out_of_square, radiograph, split

@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from lib.metrics.overlap_and_surface import dice, iou
+from lib.metrics import dice, iou
 from lib.metrics.uncertainty import (
     expected_calibration_error,
     generalised_energy_distance,

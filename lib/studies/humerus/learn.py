@@ -24,7 +24,7 @@ from lib.data.cases import find_cases
 from lib.data.preprocess import imagenet_input, prepare_all
 from lib.data.splits import fold_subjects, hold_out
 from lib.losses.boundary import signed_distance
-from lib.metrics.overlap_and_surface import dice, hausdorff
+from lib.metrics import dice, hausdorff
 from lib.studies.humerus.learner import METHODS, Learner, loss_terms, optimizer
 from lib.training.checkpoints import load_weights, save_weights
 from lib.training.loop import Fit, fit, mixed_precision, report_to, seed_everything

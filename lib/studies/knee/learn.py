@@ -24,7 +24,7 @@ from lib.data.cases import find_cases
 from lib.data.preprocess import imagenet_input, prepare_structures
 from lib.data.splits import complete_split
 from lib.losses.boundary import signed_distance
-from lib.metrics.overlap_and_surface import evaluate_case, iou
+from lib.metrics import evaluate_case, iou
 from lib.models.knee_networks import knee_network
 from lib.studies.knee.losses import AUXILIARY, Terms, mix_of, needs_distance
 from lib.studies.knee.stopping import stopping

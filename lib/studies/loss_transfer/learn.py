@@ -30,7 +30,7 @@ from lib.losses.overlap import binary_cross_entropy, dice_loss
 from lib.losses.shape_prior import SHAPE_WEIGHT, shape_prior_loss
 from lib.losses.transport import soft_iou_cost
 from lib.losses.weighting import LinearWeighting, UncertaintyWeighting
-from lib.metrics.overlap_and_surface import confusion, overlap_from_counts
+from lib.metrics import confusion, overlap_from_counts
 from lib.models.shape_autoencoder import ShapeAutoencoder, frozen
 from lib.models.unet import UNet
 from lib.studies.loss_transfer.data import TASKS, Data, load

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from lib.metrics.overlap_and_surface import (
+from lib.metrics import (
     confusion,
     overlap_from_counts,
     relative_volume_difference,

@@ -16,7 +16,7 @@ import torch
 from lib.base.errors import SettingError
 from lib.base.files import replacing, write_table
 from lib.data.joints import JOINTS
-from lib.metrics.overlap_and_surface import dice
+from lib.metrics import dice
 from lib.models.shape_autoencoder import ShapeAutoencoder, frozen, pooled_codes
 from lib.studies.pediatric import evaluation, learning
 from lib.studies.pediatric.data import Data, examinations, load, split

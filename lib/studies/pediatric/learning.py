@@ -19,7 +19,7 @@ from lib.losses.shape_prior import (
     regularised_loss,
     shape_prior_loss,
 )
-from lib.metrics.overlap_and_surface import dice
+from lib.metrics import dice
 from lib.models.discriminator import CodeDiscriminator, MaskDiscriminator
 from lib.models.pediatric_networks import (
     SegmentationNetwork,

@@ -22,7 +22,7 @@ from lib.data.preprocess import finish, prepare_all
 from lib.data.splits import complete_split, split_problems
 from lib.losses.overlap import binary_cross_entropy, dice_loss
 from lib.losses.weighting import LinearWeighting
-from lib.metrics.overlap_and_surface import confusion, overlap_from_counts
+from lib.metrics import confusion, overlap_from_counts
 from lib.models.unet import UNet
 from lib.training.checkpoints import save_weights
 from lib.training.loop import Fit, fit, mixed_precision, report_to, seed_everything

@@ -13,7 +13,7 @@ from lib.data.preprocess import pipeline_steps, propose_boxes
 from lib.evidence.statistics import bootstrap_weights, compare_methods, summary
 from lib.figures import Overlay, best_median_worst
 from lib.losses import binary_cross_entropy, dice_loss
-from lib.metrics.overlap_and_surface import confusion, overlap_from_counts
+from lib.metrics import confusion, overlap_from_counts
 from lib.studies.wrist import audit, learn as wrist
 from lib.training.checkpoints import load_weights
 

@@ -20,7 +20,7 @@ from lib.losses import (
     region_area_weights,
     signed_distance,
 )
-from lib.metrics.overlap_and_surface import evaluate_case
+from lib.metrics import evaluate_case
 from lib.studies.knee import learn as knee, trials as knee_trials
 from lib.studies.knee.audit_tables import table_2
 from lib.studies.knee.losses import AUXILIARY, EXTRA, LOSSES, MIXES, VARIANTS, Terms, mix_of

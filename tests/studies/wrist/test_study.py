@@ -18,7 +18,7 @@ from lib.engine.profiles import profile_settings
 from lib.engine.trial_plans import plan
 from lib.engine.trials import collect, describe, run_trial, trial_folder
 from lib.evidence.statistics import SMALLEST_N
-from lib.metrics.overlap_and_surface import confusion, overlap_from_counts
+from lib.metrics import confusion, overlap_from_counts
 from lib.studies.wrist import (
     claims as wrist_claims,
     explore as wrist_explore,

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from lib.figures.contours import EMPTY, HALO, draw_contour
 from lib.figures.looks import STRUCTURES, label
 from lib.figures.style import new_figure, note, style
-from lib.metrics.overlap_and_surface import dice
+from lib.metrics import dice
 
 COLUMNS = 4
 REFERENCE_COLOUR = "white"  # on top of the structures' colours, where yellow is one

@@ -13,7 +13,7 @@ from lib.figures.inputs import require_alike
 from lib.figures.looks import bone_look, method_style
 from lib.figures.pictures import show
 from lib.figures.style import new_figure, note, style
-from lib.metrics.overlap_and_surface import dice
+from lib.metrics import dice
 
 REFERENCE_COLOUR = "white"  # thin, on top of the bones' colours
 UNION_COLOUR = "#FFF04A"  # of a prediction that tells no bones apart

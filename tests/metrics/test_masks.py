@@ -1,4 +1,4 @@
-"""lib.metrics.overlap_and_surface against hand values, brute force, MONAI and surface-distance."""
+"""lib.metrics against hand values, brute force, MONAI and surface-distance."""
 
 import itertools
 import math
@@ -11,8 +11,8 @@ import torch
 from monai.metrics import compute_average_surface_distance, compute_hausdorff_distance
 from scipy import ndimage
 
+from lib import metrics
 from lib.base.errors import SettingError
-from lib.metrics import overlap_and_surface as metrics
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning:surface_distance"),
@@ -239,7 +239,7 @@ def test_distances_equal_scipy_on_large_dense_and_distant_masks(spacing):
     away = ndimage.distance_transform_edt(~sparse, sampling=spacing)
     from_dense, from_sparse = metrics.surface_distances(dense, sparse, spacing)
     surface = dense & ~ndimage.binary_erosion(dense)
-    assert len(from_dense) > 2 * metrics.BLOCK
+    assert len(from_dense) > 2 * metrics.surface.BLOCK
     np.testing.assert_allclose(from_dense, away[surface], atol=1e-9)
     near = ndimage.distance_transform_edt(~surface, sampling=spacing)
     rim = sparse & ~ndimage.binary_erosion(sparse)

@@ -1,29 +1,8 @@
-"""Overlap and surface metrics of one case: boolean masks in, plain numbers out.
-
-Every overlap is a ratio of the four pixel counts, so one function, `overlap_from_counts`, serves a
-single mask pair, counts pooled over images and whole arrays of bootstrap resamples.
+"""Surface metrics of one case, and all metrics of a case at once.
 
 Surfaces are a mask minus its face-connected erosion. Whatever lies outside the image counts as
-background, so pixels on the image border are surface: shafts leave the image there.
-
-Empty masks, the same for every function here:
-
-====================  ===========================  =================  ==================
-prediction, target    dice iou precision recall    distances          rvd
-====================  ===========================  =================  ==================
-both empty            1                            0                  0
-prediction empty      0                            image diagonal     1
-target empty          0                            image diagonal     infinite
-====================  ===========================  =================  ==================
-
-The image diagonal joins the centres of opposite corner pixels (360.6 px for 256 x 256). Recall
-without foreground is 0/0; as NaN it would drop from a mean exactly the images with a false alarm
-and keep those left rightly empty, hence the table. To score only images with foreground, select
-them by their prevalence. Specificity follows the same rule where there is no background.
-
-The definitions are those of Taha and Hanbury (BMC Med. Imaging 15:29, 2015), who call the average
-symmetric surface distance an average distance; symmetric and over the pixels of both surfaces it is
-that of Heimann et al. (IEEE Trans. Med. Imaging 28, 2009).
+background, so pixels on the image border are surface: shafts leave the image there. What empty
+masks give is in the table of `lib.metrics`.
 """
 
 from functools import lru_cache
@@ -32,93 +11,16 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from lib.base.errors import SettingError
+from lib.metrics.overlap import (
+    checked_masks,
+    counts_of,
+    overlap_from_counts,
+    relative_difference,
+)
 
 REACH = 5  # pixels along each axis that are looked up before a tree is asked
 STEPS = 81  # pixels looked up at most: all within REACH in 2-D
 BLOCK = 4096  # surface pixels looked up at once, which bounds the memory
-
-
-def confusion(pred, target) -> dict[str, int]:
-    """Pixel counts `tp fp fn tn` of two boolean masks of one shape (any number of axes).
-
-    Raises SettingError for other dtypes, different shapes or masks without a pixel.
-    """
-    pred, target = _checked_masks(pred, target)
-    return _counts(pred, target, pixels=pred.size)
-
-
-def _counts(pred, target, pixels) -> dict[str, int]:
-    """`confusion` of masks that may be cropped from an image of `pixels` pixels."""
-    tp = int(np.count_nonzero(pred & target))
-    fp = int(np.count_nonzero(pred)) - tp
-    fn = int(np.count_nonzero(target)) - tp
-    return {"tp": tp, "fp": fp, "fn": fn, "tn": pixels - tp - fp - fn}
-
-
-def overlap_from_counts(tp, fp, fn, tn) -> dict:
-    """`accuracy precision recall f1 dice iou specificity prevalence`, fractions in [0, 1].
-
-    The counts (px) are numbers or numpy arrays of one shape and are used element by element, so
-    summed counts of many bootstrap resamples are scored in one call. `f1` and `dice` are one number
-    under the two names that the papers use. A ratio 0/0 is 1 where there was nothing to find and
-    nothing was marked, else 0. Raises SettingError where all four counts are zero.
-    """
-    total = tp + fp + fn + tn
-    if np.any(total == 0):
-        raise SettingError("counts: found no pixels in a case; expected some. Fix: drop the case.")
-    f1 = _share(2 * tp, 2 * tp + fp + fn, missed=0)
-    return {
-        "accuracy": (tp + tn) / total,
-        "precision": _share(tp, tp + fp, missed=fn),
-        "recall": _share(tp, tp + fn, missed=fp),
-        "f1": f1,
-        "dice": f1,
-        "iou": _share(tp, tp + fp + fn, missed=0),
-        "specificity": _share(tn, tn + fp, missed=fn),
-        "prevalence": (tp + fn) / total,
-    }
-
-
-def _share(part, whole, missed):
-    """part / whole, and for 0/0 1 where the other mask `missed` nothing either, else 0."""
-    empty = whole == 0
-    return (part + (empty & (missed == 0))) / (whole + empty)
-
-
-def dice(pred, target) -> float:
-    """Dice overlap 2|P and T| / (|P| + |T|), also called F1, of two boolean masks."""
-    return overlap_from_counts(**confusion(pred, target))["dice"]
-
-
-def iou(pred, target) -> float:
-    """Intersection over union |P and T| / |P or T| of two boolean masks."""
-    return overlap_from_counts(**confusion(pred, target))["iou"]
-
-
-def precision(pred, target) -> float:
-    """Share |P and T| / |P| of the predicted foreground that is right."""
-    return overlap_from_counts(**confusion(pred, target))["precision"]
-
-
-def recall(pred, target) -> float:
-    """Share |P and T| / |T| of the true foreground that is found (sensitivity)."""
-    return overlap_from_counts(**confusion(pred, target))["recall"]
-
-
-def specificity(pred, target) -> float:
-    """Share tn / (tn + fp) of the true background that is left alone."""
-    return overlap_from_counts(**confusion(pred, target))["specificity"]
-
-
-def relative_volume_difference(pred, target) -> float:
-    """Absolute difference of the areas or volumes as a share of the target's, ||P| - |T|| / |T|."""
-    return _relative_volume_difference(**confusion(pred, target))
-
-
-def _relative_volume_difference(tp, fp, fn, tn) -> float:
-    if tp + fn == 0:
-        return float("inf") if fp else 0.0
-    return abs(fp - fn) / (tp + fn)
 
 
 def hausdorff(pred, target, spacing=None, percentile=100, directed="pooled") -> float:
@@ -165,10 +67,10 @@ def evaluate_case(pred, target, spacing=None) -> dict[str, float]:
     `hd hd95 assd` (unit of `spacing`, both directions pooled) and the fraction `rvd`.
     Raises SettingError for masks or a spacing that cannot be used.
     """
-    pred, target = _checked_masks(pred, target)
+    pred, target = checked_masks(pred, target)
     spacing = _checked_spacing(spacing, pred.shape)
     box = _bounding_box(pred | target)
-    counts = _counts(pred[box], target[box], pixels=pred.size)
+    counts = counts_of(pred[box], target[box], pixels=pred.size)
     overlap = overlap_from_counts(**counts)
     distances = np.concatenate(_surface_distances(pred[box], target[box], spacing, pred.shape))
     fractions = ("accuracy", "dice", "iou", "precision", "recall", "specificity")
@@ -176,7 +78,7 @@ def evaluate_case(pred, target, spacing=None) -> dict[str, float]:
         "hd": float(distances.max()),
         "hd95": _percentile(distances, 95),
         "assd": float(distances.mean()),
-        "rvd": _relative_volume_difference(**counts),
+        "rvd": relative_difference(**counts),
     }
 
 
@@ -188,7 +90,7 @@ def surface_distances(pred, target, spacing=None) -> tuple[np.ndarray, np.ndarra
     Where a mask is empty each direction is the one value 0 (both are) or the image diagonal.
     Raises SettingError for masks or a spacing that cannot be used.
     """
-    pred, target = _checked_masks(pred, target)
+    pred, target = checked_masks(pred, target)
     spacing = _checked_spacing(spacing, pred.shape)
     box = _bounding_box(pred | target)
     return _surface_distances(pred[box], target[box], spacing, pred.shape)
@@ -266,22 +168,6 @@ def _near_steps(spacing) -> tuple[np.ndarray, np.ndarray]:
     complete = np.flatnonzero(lengths <= REACH * min(spacing))
     nearest = complete[np.argsort(lengths[complete], kind="stable")][:STEPS]
     return around[nearest], lengths[nearest]
-
-
-def _checked_masks(pred, target) -> tuple[np.ndarray, np.ndarray]:
-    pred, target = np.asarray(pred), np.asarray(target)
-    for name, mask in (("pred", pred), ("target", target)):
-        if mask.dtype != bool:
-            raise SettingError(
-                f"{name}: found values of type {mask.dtype}; expected a boolean mask. "
-                "Fix: threshold it, for example probability >= 0.5."
-            )
-    if pred.shape != target.shape or not pred.size:
-        raise SettingError(
-            f"pred, target: found shapes {pred.shape} and {target.shape}; "
-            "expected one shape with at least one pixel. Fix: resample one mask onto the other."
-        )
-    return pred, target
 
 
 def _checked_spacing(spacing, shape) -> np.ndarray:
