@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from importlib import metadata
 from pathlib import Path
 
 import pandas as pd
@@ -10,10 +9,10 @@ import pandas as pd
 from lib.base.errors import OsteoBookError
 from lib.base.files import digest, write_table
 from lib.base.tables import read_table
-from lib.engine.code import closure_digests, library_versions
+from lib.engine.code import code_of, library_versions
 
 
-def derived(
+def cached_table(
     function: Callable[..., pd.DataFrame], folder: Path, *arguments, cached_only: bool = False
 ) -> pd.DataFrame:
     """``function(folder, *arguments)``, or what it gave before under the same code and libraries.
@@ -30,8 +29,7 @@ def derived(
     Raises:
         OsteoBookError: if the folder cannot be written, or ``cached_only`` finds no table.
     """
-    versions = library_versions() | {"scikit-learn": metadata.version("scikit-learn")}
-    decisive = [closure_digests(function.__module__), versions, [str(a) for a in arguments]]
+    decisive = [code_of(function).key, library_versions(), [str(a) for a in arguments]]
     key = digest(json.dumps(decisive, sort_keys=True))
     path = folder / "derived" / f"{function.__name__.strip('_')}-{key}.csv"
     if not path.exists() and cached_only:

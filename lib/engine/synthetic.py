@@ -9,11 +9,11 @@ from lib.base import paths
 from lib.base.files import digest, explained, locked, replacing
 from lib.data import phantom_files
 from lib.data.manifest import SYNTHETIC_MARK
-from lib.engine.code import closure_digests
+from lib.engine.code import code_of
 from lib.engine.workers import run_in_processes
 from lib.phantoms import SCENES, load_scene
 
-MANIFEST, OWN = "manifest.json", "lib/engine/synthetic.py"
+MANIFEST = "manifest.json"
 NOTE = "Synthetic: {what}, simulated. Nothing about patients can be concluded from it.\n"
 CHUNK = 2  # cases a job; few, because a volume takes seconds
 
@@ -35,7 +35,7 @@ def phantom_root(scene: str, cases: int, size: int | tuple[int, ...], seed: int)
     load_scene(scene)
     counts = (size,) if isinstance(size, int) else tuple(size)
     request = {"scene": scene, "cases": cases, "size": counts, "seed": seed}
-    request["code"] = digest(json.dumps(_code(scene)))
+    request["code"] = _code(scene)
     pixels = "x".join(map(str, counts))
     root = paths.PHANTOMS / f"{scene}-{pixels}px-n{cases}-seed{seed}-{request['code'][:8]}"
     folder = root / SCENES[scene].study
@@ -48,10 +48,11 @@ def phantom_root(scene: str, cases: int, size: int | tuple[int, ...], seed: int)
     return root
 
 
-def _code(scene: str) -> dict[str, str]:
-    """Digests of the modules that decide a phantom's pictures, its files and its row."""
-    own = {OWN: closure_digests(__name__)[OWN]}  # without the workers that it calls
-    return closure_digests(SCENES[scene].module) | closure_digests(phantom_files.__name__) | own
+def _code(scene: str) -> str:
+    """Digest of the code that decides a phantom's pictures, its files and its row."""
+    module = load_scene(scene)
+    roots = [getattr(module, name, None) for name in ("generate", "yolo_boxes", "TARGET")]
+    return code_of(*roots, write_cases).key
 
 
 def _record(folder: Path, index: int) -> Path:

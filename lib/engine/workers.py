@@ -46,7 +46,7 @@ def run_in_processes(
     _check_main(what)
     workers = min(workers or os.cpu_count() or 1, len(jobs))
     pool = ProcessPoolExecutor(
-        workers, multiprocessing.get_context("spawn"), _start_worker, (os.getpid(),)
+        workers, multiprocessing.get_context("spawn"), start_worker, (os.getpid(),)
     )
     try:
         futures = [pool.submit(function, *job) for job in jobs]
@@ -97,7 +97,7 @@ def _watch(futures: list, total: int, done: Callable[[], int], **labels) -> None
         bar.update(done() - bar.n)
 
 
-def _start_worker(parent: int) -> None:
+def start_worker(parent: int) -> None:
     """Deterministic, one thread, no returned memory, and an end when the parent ends."""
     import cv2
     import torch

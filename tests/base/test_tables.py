@@ -9,7 +9,7 @@ import pytest
 from lib.app.export.card import _metrics
 from lib.base.files import write_table
 from lib.base.tables import read_table
-from lib.engine.derived import derived
+from lib.engine.derived import cached_table
 from lib.studies.hand.results import predictions_of
 from lib.studies.knee.pictures import known_truth
 
@@ -68,8 +68,8 @@ def test_a_table_without_names(tmp_path):
 
 
 def test_derived_tables_keep_names(folder):
-    assert_names_are_kept(derived(odd_table, folder))
-    assert_names_are_kept(derived(odd_table, folder))  # from the file
+    assert_names_are_kept(cached_table(odd_table, folder))
+    assert_names_are_kept(cached_table(odd_table, folder))  # from the file
 
 
 def test_predictions_of_the_hand_keep_names(folder):

@@ -9,7 +9,7 @@ import pytest
 
 from lib.base.errors import OsteoBookError
 from lib.engine import derived as module
-from lib.engine.derived import derived
+from lib.engine.derived import cached_table
 
 calls = []
 
@@ -26,25 +26,25 @@ def forgotten():
 
 
 def test_the_second_call_reads_what_the_first_gave(tmp_path):
-    first, second = (derived(table, tmp_path, 0.1) for _ in range(2))
+    first, second = (cached_table(table, tmp_path, 0.1) for _ in range(2))
     pd.testing.assert_frame_equal(first, table(tmp_path, 0.1), check_dtype=False, check_exact=True)
     pd.testing.assert_frame_equal(first, second, check_exact=True)
     assert len(calls) == 2  # one of them is this test's own
 
 
 def test_arguments_and_folders_are_told_apart(tmp_path):
-    assert derived(table, tmp_path, 0.1)["value"].iloc[3] == 0.1
-    assert derived(table, tmp_path, 0.2)["value"].iloc[3] == 0.2
-    derived(table, tmp_path, 0.1, "b")
-    derived(table, tmp_path / "other", 0.1)
+    assert cached_table(table, tmp_path, 0.1)["value"].iloc[3] == 0.1
+    assert cached_table(table, tmp_path, 0.2)["value"].iloc[3] == 0.2
+    cached_table(table, tmp_path, 0.1, "b")
+    cached_table(table, tmp_path / "other", 0.1)
     assert len(calls) == 4
 
 
 @pytest.mark.parametrize("changed", ["closure_digests", "library_versions"])
 def test_changed_code_or_libraries_are_worked_out_again(tmp_path, monkeypatch, changed):
-    derived(table, tmp_path, 0.1)
+    cached_table(table, tmp_path, 0.1)
     monkeypatch.setattr(module, changed, lambda *_: {"lib/metrics/cortical_index.py": "changed"})
-    derived(table, tmp_path, 0.1)
+    cached_table(table, tmp_path, 0.1)
     assert len(calls) == 2
 
 
@@ -53,20 +53,20 @@ def test_a_failing_function_or_a_full_disk_leaves_nothing(tmp_path, monkeypatch)
         raise ValueError("no bone")
 
     with pytest.raises(ValueError, match="no bone"):
-        derived(failing, tmp_path)
+        cached_table(failing, tmp_path)
 
     def full(*_, **__):
         raise OSError(errno.ENOSPC, "full")
 
     monkeypatch.setattr(pd.DataFrame, "to_csv", full)
     with pytest.raises(OsteoBookError, match="the disk is full"):
-        derived(table, tmp_path, 0.1)
+        cached_table(table, tmp_path, 0.1)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_times_are_not_measured_while_figures_are_redrawn(tmp_path):
     with pytest.raises(OsteoBookError, match=r"derived/table-.*found no such table; figures_only"):
-        derived(table, tmp_path, 0.1, cached_only=True)
+        cached_table(table, tmp_path, 0.1, cached_only=True)
     assert calls == []
-    derived(table, tmp_path, 0.1)
-    assert len(derived(table, tmp_path, 0.1, cached_only=True)) == 4
+    cached_table(table, tmp_path, 0.1)
+    assert len(cached_table(table, tmp_path, 0.1, cached_only=True)) == 4

@@ -33,6 +33,18 @@ class Picture(NamedTuple):
     volume: Volume | None = None
 
 
+class Segmentation(NamedTuple):
+    """What a model finds in a picture: ``lib.data.prepared.Outlined``, with names.
+
+    Attributes:
+        masks: structure -> bool, of the image's shape.
+        entropy: of the image's shape, nats per pixel; None where a model has none.
+    """
+
+    masks: dict[str, np.ndarray]
+    entropy: np.ndarray | None = None
+
+
 class Files(NamedTuple):
     """How one kind of image is found, read and written.
 

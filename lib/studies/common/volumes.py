@@ -12,8 +12,7 @@ from lib.data.problems import describe
 from lib.data.volume_files import NIFTI, NRRD
 from lib.data.volumes import Volume, read_volume, write_nifti
 from lib.figures.predicted import View
-from lib.studies.common.radiographs import Files, Picture, is_dicom
-from lib.studies.common.task import Segmentation
+from lib.studies.common.radiographs import Files, Picture, Segmentation, is_dicom
 
 PLANES = ("Sagittal", "Coronal", "Axial")  # across the axes to the right, to the front and up
 DARKEST, BRIGHTEST = 1, 99  # percentiles shown as black and white

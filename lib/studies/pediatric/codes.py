@@ -12,7 +12,7 @@ import pandas as pd
 from scipy.spatial.distance import cdist
 
 from lib.base.errors import SettingError
-from lib.engine.derived import derived
+from lib.engine.derived import cached_table
 from lib.metrics.embedding import neighbour_purity, silhouette, tsne_table
 from lib.studies.pediatric import learn as pediatric
 
@@ -95,7 +95,7 @@ def code_maps(folders: list[Path], data_root: str, seed: int, fold: int = 0) -> 
     Those of a finished auto-encoder are worked out once.
     """
     maps = [
-        derived(_maps, folder, data_root, seed)
+        cached_table(_maps, folder, data_root, seed)
         for folder in folders
         if _is_drawn(pediatric.stored_trial(folder), fold)
     ]
