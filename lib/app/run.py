@@ -17,7 +17,6 @@ from pathlib import Path
 from lib.base import paths
 from lib.base.errors import OsteoBookError, SettingError
 from lib.base.files import explained
-from lib.base.paths import STUDIES
 from lib.engine.notebooks import (
     check_parameters,
     execute,
@@ -54,7 +53,15 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--profile", choices=PROFILES, default="quick", help="size of the study (default: quick)")
-    add("--only", type=_studies, metavar="STUDIES", help=f"comma-separated: {', '.join(STUDIES)}")
+    known = ", ".join(paths.notebooks())
+    add("--only", type=_studies, metavar="STUDIES", help=f"comma-separated: {known}")
+    add(
+        "--methods",
+        type=_names,
+        default=(),
+        metavar="METHODS",
+        help="comma-separated: train these alone and print their scores; no notebook is run",
+    )
     add("--data-root", type=_folder, default=None, metavar="DIR", help="your data, in DIR/<study>/")
     add("--device", choices=DEVICES, default="auto", help="where to train (default: auto)")
     add("--seed", type=_seed, default=42, metavar="N", help="of every random choice (default: 42)")
@@ -66,21 +73,27 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     instead.add_argument("--test", action="store_true", help="check style, library and notebooks")
     instead.add_argument("--clean", action="store_true", help="delete results that nothing uses")
     options = parser.parse_args(arguments)
-    try:
-        options.notebooks = find_notebooks(options.only)
-    except SettingError as error:
-        parser.error(str(error))
+    chosen = paths.notebooks()
+    options.notebooks = {
+        study: chosen[study] for study in chosen if study in (options.only or chosen)
+    }
+    if options.methods and not options.only:
+        parser.error("--methods: found no --only; expected the studies whose methods these are")
     return options
 
 
 def _studies(text: str) -> list[str]:
-    chosen = [name.strip() for name in text.split(",")]
+    chosen, known = _names(text), paths.notebooks()
     for name in chosen:
-        if name not in STUDIES:
+        if name not in known:
             raise argparse.ArgumentTypeError(
-                f"found study {name!r}; expected some of {', '.join(STUDIES)}"
+                f"found study {name!r}; expected some of {', '.join(known) or '(no notebook)'}"
             )
     return chosen
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",")]
 
 
 def _folder(text: str) -> str:
@@ -95,23 +108,6 @@ def _seed(text: str) -> int:
     if not text.isdecimal() or int(text) > LARGEST_SEED:
         raise argparse.ArgumentTypeError(f"found {text!r}; expected 0 to {LARGEST_SEED}")
     return int(text)
-
-
-def find_notebooks(only: list[str] | None = None) -> dict[str, Path]:
-    """Notebook of each study, in the order of their numbers; all that exist if ``only`` is None.
-
-    Raises:
-        SettingError: if a study in ``only`` has no notebook yet.
-    """
-    notebooks = {study: paths.NOTEBOOKS / f"{name}.ipynb" for study, name in STUDIES.items()}
-    found = {study: notebook for study, notebook in notebooks.items() if notebook.exists()}
-    for study in only or ():
-        if study not in found:
-            raise SettingError(
-                f"--only: the {study} study has no notebook yet; "
-                f"expected some of {', '.join(found) or '(there is none)'}"
-            )
-    return {study: notebook for study, notebook in found.items() if only is None or study in only}
 
 
 def notebook_parameters(options: argparse.Namespace) -> dict:
@@ -244,16 +240,46 @@ def dry_run(options: argparse.Namespace) -> None:
             print("  figures only: no trial would run")
             continue
         try:
-            _tell_trials(_plan(study, parameters))
+            _tell_trials(_plan(study, parameters, options.methods))
         except OsteoBookError as error:
             print(f"  its trials are unknown: {error}")
 
 
-def _plan(study: str, parameters: dict):
-    from lib.engine.trial_plans import plan
+def _plan(study: str, parameters: dict, methods=()):
+    from lib.engine import plans
+    from lib.studies.registry import STUDIES
+    from lib.training.loop import pick_device
 
-    chosen = {name: parameters[name] for name in ("profile", "data_root", "seed", "device")}
-    return plan(study, **chosen)
+    chosen = {name: parameters[name] for name in ("profile", "data_root", "seed")}
+    return plans.plan(
+        STUDIES[study], device=pick_device(parameters["device"]), methods=methods, **chosen
+    )
+
+
+def run_methods(options: argparse.Namespace) -> None:
+    """Train some methods of the chosen studies alone, and print their mean scores.
+
+    Raises:
+        OsteoBookError: if a method is unknown or a training fails.
+    """
+    from lib.engine.trials import collect
+    from lib.studies.registry import STUDIES
+    from lib.training.loop import pick_device
+
+    for name in options.notebooks:
+        study = STUDIES[name]
+        sources = study.sources(options.data_root or "", options.profile, options.seed)
+        stages = study.trials(options.profile, options.seed, pick_device(options.device), sources)
+        chosen = study.narrowed(stages, sources, options.methods)
+        folders = [
+            f
+            for stage in study.run(chosen, sources, cached_only=options.figures_only)
+            for f in stage
+        ]
+        scored = [folder for folder in folders if (folder / "metrics.csv").exists()]
+        means = collect(scored, "metrics").groupby(["dataset", "method", "structure", "metric"])
+        print(f"{name}, {options.profile} profile, means over {len(folders)} trainings:")
+        print(means["value"].mean().unstack("metric").round(4).to_string())
 
 
 def _tell_trials(trials) -> None:
@@ -267,9 +293,10 @@ def _tell_trials(trials) -> None:
 
 def clean() -> None:
     """Delete the trials that nothing refers to and tell what became free."""
-    from lib.engine import trial_plans
+    from lib.engine import plans
+    from lib.studies.registry import EVERY
 
-    freed = trial_plans.clean()
+    freed = plans.clean(EVERY)
     for folder, megabytes in freed:
         print(f"deleted {folder} ({megabytes:.1f} MB)")
     print(f"{sum(megabytes for _, megabytes in freed):.1f} MB freed")
@@ -291,6 +318,9 @@ def main(arguments: list[str] | None = None) -> int:
                 raise SettingError(f"{paths.NOTEBOOKS}: found no notebook. Fix: restore the files.")
             if options.dry_run:
                 dry_run(options)
+                return 0
+            if options.methods:
+                run_methods(options)
                 return 0
             return run(options)
     except OsteoBookError as error:

@@ -12,13 +12,12 @@ TRIALS = Path(os.environ.get("OSTEOBOOK_TRIALS", DATA / "trials"))
 PHANTOMS = Path(os.environ.get("OSTEOBOOK_PHANTOMS", DATA / "phantoms"))
 FIGURES = Path(os.environ.get("OSTEOBOOK_FIGURES", ROOT / "figures"))
 EXECUTED = FIGURES / "executed"
-STUDIES = {  # and their notebooks
-    "humerus": "01_humerus_loss_study",
-    "wrist": "02_wrist_linear_weighting",
-    "pediatric": "03_pediatric_regularization",
-    "knee": "04_knee_dual_level_ce",
-    "hand": "05_hand_ssl_osteoporosis",
-}
+
+
+def notebooks() -> dict[str, Path]:
+    """Notebook of each study, in the order of their numbers: ``NN_<study>_<title>.ipynb``."""
+    files = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
+    return {file.stem.split("_")[1]: file for file in files}
 
 
 def figure_place(study: str, profile: str, own_data: bool) -> str:

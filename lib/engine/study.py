@@ -127,6 +127,19 @@ class Study:
     reader: Any = None
     find_data: Callable[[str, str], dict[str, str]] | None = None
 
+    def __post_init__(self) -> None:
+        wrong = [kind.trial.__name__ for kind in self.kinds if kind.trial.study != self.name]
+        if wrong or not self.kinds:
+            raise SettingError(
+                f"{self.name}: found trials {', '.join(wrong) or '(none)'}; expected some whose "
+                f"`study` is {self.name!r}."
+            )
+        if not callable(getattr(self.reader, "prepare", None)) and self.reader is not None:
+            raise SettingError(
+                f"{self.name}: found a reader without `prepare`; expected the road from pixels to "
+                "the network. Fix: see lib/studies/common/reader.py."
+            )
+
     # --- settings and data -----------------------------------------------------------------------
 
     def settings(self, profile: str) -> Settings:
@@ -247,13 +260,17 @@ class Study:
 
     def describe(self, trial: Trial, sources: Sources) -> dict:
         """What decides a trial's result; ``modules`` only tells which code that is."""
+        return self.describe_for(trial, self.source(trial, sources).fingerprint)
+
+    def describe_for(self, trial: Trial, fingerprint: str) -> dict:
+        """``describe`` for data with this fingerprint."""
         kind = self.kind_of(trial)
         # how a worker computes (threads, kernels) counts as well
         code = code_of(kind.train, run_trial, start_worker, entries=kind.uses(trial))
         return {
             "name": trial.name,
             "trial": trial.to_json(),
-            "data": self.source(trial, sources).fingerprint,
+            "data": fingerprint,
             "code": code.key,
             "modules": code.modules,
             "versions": library_versions(),

@@ -11,14 +11,14 @@ from lib.base.errors import OsteoBookError
 def main(arguments: list[str] | None = None) -> int:
     """Export, check and tell; 0, or 2 for errors."""
     from lib.app.export.card import export
-    from lib.studies.registry import TASKS
+    from lib.studies.registry import STUDIES
 
     parser = argparse.ArgumentParser(
         prog="python -m lib.app.export",
         description="Write model.onnx, checked against the network, and model_card.md.",
     )
     add = parser.add_argument
-    add("--study", required=True, choices=TASKS)
+    add("--study", required=True, choices=STUDIES)
     add("--weights", required=True, type=Path, metavar="DIR", help="data/trials/<study>/<trial>")
     add("--out", type=Path, metavar="DIR", help="default: figures/<study>/private/exported/<trial>")
     options = parser.parse_args(arguments)

@@ -1,20 +1,4 @@
-"""A trained model on images of yours: masks in their own frame, overlays, measurements; and ONNX.
+"""A trained model on your own images: masks in their own frame, overlays, measurements.
 
-``predict`` is all that a notebook needs; ``card.export`` writes the ONNX file. ``TASKS`` has one
-row a study; everything else here is shared.
+``results.predict`` is all that a notebook needs; ``model`` finds and loads what was trained.
 """
-
-from lib.app.predict.model import Model, best_of, best_weights, load_model, segment
-from lib.app.predict.results import Predictions, predict
-from lib.studies.registry import TASKS
-
-__all__ = [
-    "TASKS",
-    "Model",
-    "Predictions",
-    "best_of",
-    "best_weights",
-    "load_model",
-    "predict",
-    "segment",
-]

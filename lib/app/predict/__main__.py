@@ -11,7 +11,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Predict, write and tell; 0, 1 where single images could not be used, 2 for other errors."""
     from lib.app.predict.model import best_weights
     from lib.app.predict.results import default_folder, empty_images, predict
-    from lib.studies.registry import TASKS
+    from lib.studies.registry import STUDIES
 
     parser = argparse.ArgumentParser(
         prog="python -m lib.app.predict",
@@ -21,20 +21,20 @@ def main(arguments: list[str] | None = None) -> int:
         "both with overlays/ and measurements.csv; the hand study adds entropy/<image>.png.",
     )
     add = parser.add_argument
-    add("--study", required=True, choices=TASKS)
+    add("--study", required=True, choices=STUDIES)
     add("--weights", type=Path, metavar="DIR",
         help="data/trials/<study>/<trial>; default: the best in validation")  # fmt: skip
-    add("--dataset", default="", metavar="NAME",
+    add("--variant", default="", metavar="NAME",
         help="of the weights, such as ankle or shoulder (pediatric)")  # fmt: skip
     add("--out", type=Path, metavar="DIR", help="default: figures/<study>/private/predicted")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto")
     add("images", nargs="+", type=Path, metavar="IMAGE", help="files, or folders to search")
     options = parser.parse_args(arguments)
-    if options.weights and options.dataset:
-        parser.error("--dataset chooses among trained models; leave it out, or --weights")
+    if options.weights and options.variant:
+        parser.error("--variant chooses among trained models; leave it out, or --weights")
     out = options.out or default_folder(options.study, "predicted")
     try:
-        weights = options.weights or best_weights(options.study, options.dataset)
+        weights = options.weights or best_weights(options.study, options.variant)
         print(f"weights: {weights}")
         table, problems, _ = predict(options.study, weights, options.images, out, options.device)
     except OsteoBookError as error:

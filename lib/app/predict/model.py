@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -13,37 +14,48 @@ from torch import nn
 
 from lib.base import paths
 from lib.base.errors import OsteoBookError, SettingError
-from lib.engine.code import closure_digests
+from lib.engine.study import Study
+from lib.engine.supervised import WEIGHTS
+from lib.engine.trials import Trial
 from lib.models.states import load_exactly, read_state
-from lib.studies.common.task import Segmentation, Task
-from lib.studies.registry import TASKS
+from lib.studies.common.radiographs import Segmentation
+from lib.studies.common.reader import Reader
+from lib.studies.registry import STUDIES
 
-WEIGHTS = "weights.safetensors"
 BATCH = 8  # slices at once
 # Where code decides what a given network makes of an image; the rest is training and evaluation
 DECIDES = (
-    *("lib/models/", "lib/data/images.py", "lib/data/preprocess.py", "lib/data/crop.py"),
-    *("lib/data/volumes.py", "lib/data/volume_files.py", "lib/metrics/postprocessing.py"),
+    *("lib.models.", "lib.data.images", "lib.data.preprocess", "lib.data.crop", "lib.data.frames"),
+    *("lib.data.prepared", "lib.data.volumes", "lib.data.volume_files", "lib.metrics."),
 )
 
 
 class Model(NamedTuple):
-    """Task and trained network, in evaluation mode, with the trial's description and folder."""
+    """A trained network in evaluation mode, with what it was trained for.
 
-    task: Task
+    Attributes:
+        study: its study.
+        trial: its training.
+        network: gives logits.
+        config: of the trial's folder: trial, data, code, modules, versions.
+        folder: of the trial.
+    """
+
+    study: Study
+    trial: Trial
     network: nn.Module
     config: dict
     folder: Path
 
     @property
-    def trial(self) -> dict:
-        """The trial: study, dataset, method, fold, seed, sizes."""
-        return self.config["trial"]
+    def reader(self) -> Reader:
+        """How it is used on any image."""
+        return self.study.reader
 
     @property
     def structures(self) -> tuple[str, ...]:
         """Names of what it finds."""
-        return self.task.structures(self.trial)
+        return self.reader.structures(self.trial)
 
 
 def load_model(study: str, folder: str | Path) -> Model:
@@ -54,26 +66,26 @@ def load_model(study: str, folder: str | Path) -> Model:
             are not for whole images.
         OsteoBookError: if the folder holds no complete trial with weights, or they do not fit.
     """
-    folder = Path(folder).expanduser()
-    if study not in TASKS:
-        raise SettingError(f"study: found {study!r}; expected one of {', '.join(TASKS)}.")
+    folder, chosen = Path(folder).expanduser(), STUDIES[study]
     config = _config(folder)
-    if (found := config["trial"]["study"]) != study:
-        fix = f"--study {found}" if found in TASKS else f"choose weights of the {study} study"
+    if (trained := config["trial"]["study"]) != study:
+        known = trained in STUDIES
+        fix = f"--study {trained}" if known else f"choose weights of the {study} study"
         raise SettingError(
-            f"{folder}: found weights of the {found} study; expected {study}. Fix: {fix}."
+            f"{folder}: found weights of the {trained} study; expected {study}. Fix: {fix}."
         )
     if not (folder / WEIGHTS).is_file():
         raise OsteoBookError(
             f"{folder}: found no {WEIGHTS}; expected a trial that keeps its weights. "
             f"Fix: {_with_weights(folder.parent)}."
         )
-    task, trial = TASKS[study], config["trial"]
-    if reason := task.refuse(trial):
+    trial, reader = chosen.read_trial(config["trial"]), chosen.reader
+    if reason := reader.refuse(trial):
         raise SettingError(f"{folder}: found {reason}. Fix: {_with_weights(folder.parent)}.")
-    network, state = task.network(trial), read_state(folder / WEIGHTS)
-    own = {k.removeprefix(task.prefix): v for k, v in state.items() if k.startswith(task.prefix)}
-    model = Model(task, task.reader(trial, network).eval(), config, folder)
+    network, state = reader.network(trial), read_state(folder / WEIGHTS)
+    start = reader.prefix
+    own = {k.removeprefix(start): v for k, v in state.items() if k.startswith(start)}
+    model = Model(chosen, trial, reader.reading(trial, network).eval(), config, folder)
     whose = f"the {study} network in config.json"
     if changed := changed_code(model):
         whose += f" (its code has changed since the training: {', '.join(changed)})"
@@ -81,28 +93,28 @@ def load_model(study: str, folder: str | Path) -> Model:
     return model
 
 
-def best_weights(study: str, dataset: str = "") -> Path:
+def best_weights(study: str, variant: str = "") -> Path:
     """``best_of`` all trained models of a study.
 
     Args:
-        study: a key of ``TASKS``.
-        dataset: only trials on it, such as a joint of the pediatric study; empty: on any.
+        study: a name in ``lib.studies.registry.STUDIES``.
+        variant: only trials of it, such as a joint of the pediatric study; empty: of any.
 
     Raises:
         OsteoBookError: if there is none.
         SettingError: if there are models of different structures to choose from.
     """
     usable = _usable(_finished(paths.TRIALS / study))
-    chosen = [folder for folder, trial in usable.items() if dataset in ("", trial["dataset"])]
+    chosen = [folder for folder, trial in usable.items() if variant in ("", trial.variant)]
     if not chosen:
-        of = f" on {dataset}" if dataset else ""
+        of = f" of {variant}" if variant else ""
         raise OsteoBookError(
             f"{paths.TRIALS / study}: found no trained model{of}; expected one. "
             f"Fix: ./run_all.sh --only {study}, or name the folder of a trial."
         )
-    if len({TASKS[study].structures(usable[folder]) for folder in chosen}) > 1:
-        names = ", ".join(sorted({usable[folder]["dataset"] for folder in chosen}))
-        raise SettingError(f"dataset: found none; expected one of {names}. Fix: name one of them.")
+    if len({STUDIES[study].reader.structures(usable[folder]) for folder in chosen}) > 1:
+        names = ", ".join(sorted({usable[folder].variant for folder in chosen}))
+        raise SettingError(f"variant: found none; expected one of {names}. Fix: name one of them.")
     return best_of(chosen)
 
 
@@ -122,11 +134,12 @@ def best_of(folders: Iterable[Path]) -> Path:
     return max(usable, key=lambda folder: _standing(folder, usable[folder]))
 
 
-def _standing(folder: Path, trial: dict) -> tuple:
+def _standing(folder: Path, trial: Trial) -> tuple:
     """What makes a model the better one: size, validation score, name."""
     history = folder / "history.csv"
-    scores = pd.read_csv(history)[TASKS[trial["study"]].validation] if history.exists() else []
-    return trial["image_size"], max(scores, default=0.0), folder.name
+    column = STUDIES[trial.study].reader.validation
+    scores = pd.read_csv(history)[column] if history.exists() else []
+    return trial.image_size, max(scores, default=0.0), folder.name
 
 
 def _finished(study: Path) -> list[Path]:
@@ -134,10 +147,17 @@ def _finished(study: Path) -> list[Path]:
     return [f for f in sorted(study.glob("[!.]*")) if not f.name.endswith(".partial")]
 
 
-def _usable(folders: Iterable[Path]) -> dict[Path, dict]:
-    """Trials with weights that their study's task does not refuse, and what they are."""
-    trials = {f: _config(f)["trial"] for f in folders if (f / WEIGHTS).is_file()}
-    return {f: trial for f, trial in trials.items() if not TASKS[trial["study"]].refuse(trial)}
+def _usable(folders: Iterable[Path]) -> dict[Path, Trial]:
+    """Trials with weights that their study's reader does not refuse, and what they are."""
+    trials = {}
+    for folder in (folder for folder in folders if (folder / WEIGHTS).is_file()):
+        stored = _config(folder)["trial"]
+        study = STUDIES[stored["study"]]
+        with suppress(SettingError):  # of older code
+            trial = study.read_trial(stored)
+            if not study.reader.refuse(trial):
+                trials[folder] = trial
+    return trials
 
 
 def _config(folder: Path) -> dict:
@@ -162,10 +182,10 @@ def _with_weights(folder: Path) -> str:
 
 
 def changed_code(model: Model) -> list[str]:
-    """Files that decide a prediction and are no longer as they were at the training."""
-    now = closure_digests(f"lib.studies.{model.trial['study']}")
-    then = model.config.get("code", {})
-    return [name for name in then if name.startswith(DECIDES) and then[name] != now.get(name)]
+    """Modules that decide a prediction and no longer do what they did at the training."""
+    now = set(model.study.describe_for(model.trial, "")["modules"].values())
+    then = model.config.get("modules", {})
+    return [name for name in then if name.startswith(DECIDES) and then[name] not in now]
 
 
 @torch.inference_mode()
@@ -176,14 +196,15 @@ def segment(model: Model, pixels: np.ndarray) -> Segmentation:
 
     Args:
         model: of ``load_model``.
-        pixels: as the task's files are read: float32 H x W in [0, 1], or a volume D x H x W.
+        pixels: as the reader's files are read: float32 H x W in [0, 1], or a volume D x H x W.
     """
-    prepared = model.task.prepare(model.trial, pixels)
+    prepared = model.reader.prepare(model.trial, pixels)
     device = next(model.network.parameters()).device
-    read = partial(torch.softmax, dim=1) if model.task.classes else torch.sigmoid
-    outputs = []
-    for start in range(0, len(prepared.inputs), BATCH):
-        x = torch.from_numpy(prepared.inputs[start : start + BATCH]).to(device)
+    read = partial(torch.softmax, dim=1) if model.reader.classes else torch.sigmoid
+    inputs, outputs = prepared.inputs, []
+    for start in range(0, len(inputs), BATCH):
+        x = torch.from_numpy(inputs[start : start + BATCH]).to(device)
         outputs.append(read(model.network(x)).cpu().numpy())
-    found = prepared.restore(np.concatenate(outputs))
-    return Segmentation(dict(zip(model.structures, found.masks, strict=True)), found.entropy)
+    outlined = prepared.restore(np.concatenate(outputs))
+    masks = dict(zip(model.structures, outlined.masks, strict=True))
+    return Segmentation(masks, outlined.entropy)

@@ -14,8 +14,7 @@ from lib.base.errors import DataError
 from lib.base.files import explained, write_table
 from lib.figures.predicted import outlines, write_picture
 from lib.studies.common import measures
-from lib.studies.common.radiographs import Picture, find
-from lib.studies.common.task import Segmentation
+from lib.studies.common.radiographs import Picture, Segmentation, find
 from lib.training.loop import pick_device
 
 COLUMNS = ("image", "file", *measures.Measure._fields)
@@ -54,7 +53,7 @@ def predict(
     model has it, entropy/<image>.png. An image that cannot be used does not stop the others.
 
     Args:
-        study: a key of ``TASKS``.
+        study: a name in ``lib.studies.registry.STUDIES``.
         weights: folder of a trial: config.json and weights.safetensors.
         images: files, or folders that are searched; a DICOM series is the folder of its slices.
         out: default: figures/<study>/private/predicted.
@@ -66,23 +65,23 @@ def predict(
     model = load_model(study, weights)
     model.network.to(pick_device(device))
     out = Path(out or default_folder(study, "predicted")).expanduser().resolve()
-    found = find([Path(image).expanduser() for image in images], model.task.files, out)
+    files = find([Path(image).expanduser() for image in images], model.reader.files, out)
     with explained(out):
         out.mkdir(parents=True, exist_ok=True)
     if changed := changed_code(model):
         print(f"note: code changed since the training: {', '.join(changed)}; the metrics of the "
               "training may no longer hold")  # fmt: skip
     rows, problems, overlays = [], [], []
-    for name, file in tqdm(found.items(), "predict", unit="image", delay=2, file=sys.stdout):
+    for name, file in tqdm(files.items(), "predict", unit="image", delay=2, file=sys.stdout):
         try:
-            picture = model.task.files.read(file)
+            picture = model.reader.files.read(file)
         except DataError as error:
             problems.append(str(error))
             continue
         segmented = segment(model, picture.pixels)
-        model.task.files.write(out, name, segmented, picture)
+        model.reader.files.write(out, name, segmented, picture)
         overlays.append(out / "overlays" / f"{name}.png")
-        views = model.task.files.views(picture, segmented)
+        views = model.reader.files.views(picture, segmented)
         write_picture(outlines(views, name), overlays[-1])
         rows += [(name, str(file), *row) for row in measured(model, segmented, picture)]
     table = pd.DataFrame(rows, columns=COLUMNS)
@@ -90,9 +89,10 @@ def predict(
     return Predictions(table, problems, overlays)
 
 
-def measured(model: Model, found: Segmentation, picture: Picture) -> list[measures.Measure]:
+def measured(model: Model, outlined: Segmentation, picture: Picture) -> list[measures.Measure]:
     """Sizes of all structures, and what else the study measures."""
-    return measures.sizes(found.masks, picture.spacing_mm) + model.task.measure(found, picture)
+    sizes = measures.sizes(outlined.masks, picture.spacing_mm)
+    return sizes + model.reader.measure(outlined, picture)
 
 
 def empty_images(table: pd.DataFrame) -> list[str]:
