@@ -79,7 +79,7 @@ def prepared_window(
         picture[None],
         finish,
         partial(_cut_and_resized, window, len(picture)),
-        partial(_masks_in_image, window, shape),
+        partial(masks_in_image, window, shape),
     )
 
 
@@ -87,7 +87,8 @@ def _cut_and_resized(window: Window, size: int, masks: np.ndarray) -> np.ndarray
     return np.stack([resized_mask(mask[window.slices], size) for mask in masks])
 
 
-def _masks_in_image(window: Window, shape: tuple[int, int], p: np.ndarray) -> Outlined:
+def masks_in_image(window: Window, shape: tuple[int, int], p: np.ndarray) -> Outlined:
+    """Masks of the probabilities 1 x K x S x S of one window, in an image of a shape."""
     return Outlined(put_back(p[0], window, shape) >= THRESHOLD)
 
 

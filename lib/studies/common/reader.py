@@ -11,6 +11,7 @@ from lib.data.prepared import Prepared
 from lib.studies.common.measures import Measure
 from lib.studies.common.radiographs import RADIOGRAPHS, Files, Picture, Segmentation
 
+IMAGENET = "grey values / 255 thrice, minus ImageNet's mean, by its standard deviation"
 NO_UNCERTAINTY = "It gives no uncertainty of its own: a wrong mask looks like a right one."
 
 

@@ -15,9 +15,9 @@ from lib.evidence.claims import (
     verdict_of_all,
 )
 from lib.evidence.statistics import bootstrap_interval, holm, paired_test, summary
-from lib.studies.humerus import learn as humerus
 from lib.studies.humerus.audit import PAIRS
-from lib.studies.humerus.learner import PRINTED
+from lib.studies.humerus.methods import PRINTED
+from lib.studies.humerus.trials import VARIANTS
 
 ALPHA = 0.05
 SIGN = {"dice": +1, "hd": -1}  # of an improvement
@@ -40,7 +40,7 @@ def humerus_claims(metrics: pd.DataFrame, seed: int) -> pd.DataFrame:
 
 def patient_values(metrics: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Dice and distance of every patient (rows, mean over its images) under every method."""
-    scheme = metrics[metrics["dataset"] == humerus.SCHEMES[0]]
+    scheme = metrics[metrics["dataset"] == VARIANTS[0]]
     values = {
         metric: scheme[scheme["metric"] == metric].pivot_table(
             index="subject", columns="method", values="value"

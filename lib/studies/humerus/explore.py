@@ -7,18 +7,21 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
+from lib.data.prepared import THRESHOLD
 from lib.figures import loss_explorer, method_style
 from lib.losses.boundary import signed_distance
 from lib.losses.focal import foreground_alpha
-from lib.studies.humerus import learn as humerus
-from lib.studies.humerus.learner import term
+from lib.studies.humerus.data import load, split
+from lib.studies.humerus.learn import probabilities
+from lib.studies.humerus.methods import TERMS, term_value
 from lib.studies.humerus.results import final_model
+from lib.studies.humerus.trials import HumerusTrial
 
-LOSSES = ("bce", "dice", "focal", "focal_adaptive", "boundary")
+LOSSES = tuple(TERMS)
 
 
 def explorer(
-    trials: list[dict], folders: list[Path], data_root: str
+    trials: list[HumerusTrial], folders: list[Path], data_root: str
 ) -> tuple[Callable[..., Figure], dict]:
     """(draw, choices): ``draw(case, loss, threshold)`` and what each of them may be.
 
@@ -26,24 +29,24 @@ def explorer(
     and a (low, high, step, start) tuple for a slider.
     """
     trial, learner = final_model(trials, folders, data_root)
-    data = humerus.load(trial, data_root)
-    rows = humerus.split(trial, data.cases)["report"]
-    learner.to(trial["device"])
+    data = load(trial, data_root)
+    rows = split(trial, data)["report"]
+    learner.to(trial.device)
     names = data.cases["case"].iloc[rows].tolist()
 
     def draw(case: str, loss: str, threshold: float) -> Figure:
         row = rows[names.index(case)]
-        probability = humerus.probabilities(trial, learner, data.images[row : row + 1])[0]
+        probability = probabilities(trial, learner, data.images[row : row + 1])[0]
         image, mask = data.full[row] / 255, data.truth[row]
         cost, gradient = cost_and_gradient(loss, probability, mask)
-        colour = method_style(trial["method"]).colour
+        colour = method_style(trial.method).colour
         title = f"{case}: {loss.replace('_', ' ')} loss"
         return loss_explorer(image, mask, probability, cost, gradient, threshold, colour, title)
 
     choices = {
         "case": names,
         "loss": list(LOSSES),
-        "threshold": (0.05, 0.95, 0.05, humerus.THRESHOLD),
+        "threshold": (0.05, 0.95, 0.05, THRESHOLD),
     }
     return draw, choices
 
@@ -64,7 +67,7 @@ def cost_and_gradient(
     target = torch.from_numpy(mask)[None, None].float()
     logits = torch.logit(torch.from_numpy(probability)[None, None], eps=1e-6).requires_grad_()
     distance = signed_distance(mask)
-    value = term(loss, logits, target, torch.from_numpy(distance)[None, None], "shifted")
+    value = term_value(TERMS[loss], logits, target, torch.from_numpy(distance)[None, None])
     (gradient,) = torch.autograd.grad(value, logits)
     p = torch.sigmoid(logits.detach())[0, 0].numpy()
     if loss == "dice":

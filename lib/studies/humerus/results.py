@@ -10,13 +10,16 @@ import torch
 
 from lib.data.augmentation import humerus_augmenter
 from lib.engine.onnx_export import export_onnx
+from lib.engine.supervised import WEIGHTS, stored_masks
 from lib.evidence.statistics import bootstrap_interval, compare_methods, mean, summary
 from lib.figures import Overlay
 from lib.losses.boundary import boundary_loss, signed_distance
 from lib.losses.overlap import dice_loss
 from lib.losses.weighting import UncertaintyWeighting
-from lib.studies.humerus import learn as humerus
-from lib.studies.humerus.learner import BASE, METHODS, Learner
+from lib.studies.humerus.data import METRIC_SIZE, load, split
+from lib.studies.humerus.learn import Learner
+from lib.studies.humerus.methods import BASE, METHODS
+from lib.studies.humerus.trials import VARIANTS, HumerusTrial
 from lib.training.checkpoints import load_weights
 
 SCORES = ("dice", "hd")
@@ -24,7 +27,7 @@ REFERENCES = {"focal_adaptive": "focal", "focal_adaptive_boundary": "focal_bound
 
 
 def table_1c(metrics: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """The paper's table, and what it leaves out; one row a dataset, method and metric.
+    """The paper's table, and what it leaves out; one row per dataset, method and metric.
 
     Columns: mean and sd over folds of the folds' means, n (folds); low, high (95 % bootstrap
     interval of the mean over images, patients drawn whole), images; empty (predictions without a
@@ -35,10 +38,10 @@ def table_1c(metrics: pd.DataFrame, seed: int) -> pd.DataFrame:
         folds = summary(part.groupby("fold")["value"].mean(), seed)
         values, groups = part["value"].to_numpy(), part["subject"].to_numpy()
         low, high = bootstrap_interval(mean, values, seed=seed, groups=groups)
-        found = part["empty"].to_numpy() == 0
+        filled = part["empty"].to_numpy() == 0
         row = keys | {name: folds[name] for name in ("mean", "sd", "n")}
-        row |= {"low": low, "high": high, "images": len(part), "empty": int((~found).sum())}
-        rows.append(row | {"mean_found": values[found].mean() if found.any() else np.nan})
+        row |= {"low": low, "high": high, "images": len(part), "empty": int((~filled).sum())}
+        rows.append(row | {"mean_found": values[filled].mean() if filled.any() else np.nan})
     return pd.DataFrame(rows)
 
 
@@ -59,7 +62,7 @@ def comparisons(metrics: pd.DataFrame, seed: int) -> pd.DataFrame:
     images), and with five or fewer no paired test can reach p < 0.05.
     """
     frames = []
-    scheme = metrics[metrics["dataset"] == humerus.SCHEMES[0]]
+    scheme = metrics[metrics["dataset"] == VARIANTS[0]]
     for metric in SCORES:
         rows = scheme[scheme["metric"] == metric]
         values = rows.groupby(["method", "subject"], sort=False, as_index=False)["value"].mean()
@@ -72,7 +75,7 @@ def comparisons(metrics: pd.DataFrame, seed: int) -> pd.DataFrame:
 def repaired_focal(metrics: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Focal loss with the foreground's share as weight against the fixed 0.25, by patient."""
     frames = []
-    scheme = metrics[metrics["dataset"] == humerus.SCHEMES[0]]
+    scheme = metrics[metrics["dataset"] == VARIANTS[0]]
     for method, reference in REFERENCES.items():
         for metric in SCORES:
             rows = scheme[(scheme["metric"] == metric) & scheme["method"].isin([method, reference])]
@@ -107,25 +110,27 @@ def optimism(history: pd.DataFrame) -> pd.DataFrame:
 def schemes(table: pd.DataFrame) -> pd.DataFrame:
     """Folds by patient, by image and nested beside each other, for the methods that have all."""
     wide = table.pivot(index=["metric", "method"], columns="dataset", values="mean")
-    return wide.dropna()[list(humerus.SCHEMES)]
+    return wide.dropna()[list(VARIANTS)]
 
 
 def hardest_case(metrics: pd.DataFrame) -> str:
     """The image on which the methods differ most, by the SD of their Dice (figure 2)."""
-    rows = metrics[(metrics["dataset"] == humerus.SCHEMES[0]) & (metrics["metric"] == "dice")]
+    rows = metrics[(metrics["dataset"] == VARIANTS[0]) & (metrics["metric"] == "dice")]
     return rows.groupby("case", sort=True)["value"].std().idxmax()
 
 
-def overlay(case: str, metrics, trials: list[dict], folders: list[Path], data_root: str) -> Overlay:
+def overlay(
+    case: str, metrics, trials: list[HumerusTrial], folders: list[Path], data_root: str
+) -> Overlay:
     """One image with the masks and scores of all methods of its fold."""
-    data = humerus.load(trials[0], data_root)
+    data = load(trials[0], data_root)
     row = int(data.cases.index[data.cases["case"] == case][0])
     masks = {}
     for trial, folder in zip(trials, folders, strict=True):
-        rows, predicted = humerus.stored_masks(folder)
-        if trial["dataset"] == humerus.SCHEMES[0] and row in rows:
-            masks[trial["method"]] = predicted[list(rows).index(row)]
-    chosen = metrics[(metrics["case"] == case) & (metrics["dataset"] == humerus.SCHEMES[0])]
+        rows, predicted = stored_masks(folder)
+        if trial.variant == VARIANTS[0] and row in rows:
+            masks[trial.method] = predicted[list(rows).index(row)]
+    chosen = metrics[(metrics["case"] == case) & (metrics["dataset"] == VARIANTS[0])]
     table = chosen.pivot(index="method", columns="metric", values="value")
     scores = {
         m: {"Dice": table.loc[m, "dice"], "HD px": table.loc[m, "hd"]}
@@ -136,13 +141,14 @@ def overlay(case: str, metrics, trials: list[dict], folders: list[Path], data_ro
     return Overlay(case, image, data.truth[row], {m: masks[m] for m in scores}, scores)
 
 
-def final_model(trials: list[dict], folders: list[Path], data_root: str) -> tuple[dict, Learner]:
+def final_model(
+    trials: list[HumerusTrial], folders: list[Path], data_root: str
+) -> tuple[HumerusTrial, Learner]:
     """The fine-tuned model of the first fold, with its trial."""
     for trial, folder in zip(trials, folders, strict=True):
-        if trial["method"] == f"{BASE}_ft" and trial["fold"] == 0:
-            cases = humerus.load(trial, data_root).cases
-            learner = Learner(trial, len(humerus.split(trial, cases)["train"]))
-            return trial, load_weights(folder / "weights.safetensors", learner)
+        if trial.method == f"{BASE}_ft" and trial.fold == 0:
+            training = split(trial, load(trial, data_root))["train"]
+            return trial, load_weights(folder / WEIGHTS, Learner(trial, len(training)))
     raise LookupError(f"no trial of {BASE}_ft in the first fold")
 
 
@@ -166,7 +172,7 @@ def runaway(form: str, steps: int = 200, side: int = 64) -> pd.DataFrame:
     logits = torch.zeros(1, 1, side, side, requires_grad=True)
     weighting = UncertaintyWeighting(2, limit=float("inf"))
     adam = torch.optim.Adam([logits, *weighting.parameters()], lr=0.1)
-    found = []
+    course = []
     for step in range(steps):
         both = logits.expand_as(target)
         boundary = boundary_loss(both, target, distance, raw=form == "raw")
@@ -176,23 +182,23 @@ def runaway(form: str, steps: int = 200, side: int = 64) -> pd.DataFrame:
         adam.step()
         weight = float(weighting.weights()[1])
         row = {"step": step, "form": form, "boundary": boundary.item(), "weight": weight}
-        found.append(row | {"s": -np.log(2 * weight), "total": total.item()})
-    return pd.DataFrame(found)
+        course.append(row | {"s": -np.log(2 * weight), "total": total.item()})
+    return pd.DataFrame(course)
 
 
-def augmented_examples(trial: dict, data_root: str, count: int = 9) -> list[tuple]:
+def augmented_examples(trial: HumerusTrial, data_root: str, count: int = 9) -> list[tuple]:
     """The first image at 256 x 256 and what ``count`` epochs make of it, with its mask."""
-    data, size = humerus.load(trial, data_root), humerus.METRIC_SIZE
-    augment = humerus_augmenter(trial["seed"], size)
+    data = load(trial, data_root)
+    augment = humerus_augmenter(trial.seed, METRIC_SIZE)
     pairs = [(data.full[0] / 255, data.truth[0])]
     for epoch in range(count):
-        moved = augment(epoch, 0, image=data.full[0], masks=data.truth[:1])
-        pairs.append((moved["image"] / 255, moved["masks"][0]))
+        augmented = augment(epoch, 0, image=data.full[0], masks=data.truth[:1])
+        pairs.append((augmented["image"] / 255, augmented["masks"][0]))
     return pairs
 
 
 def onnx_difference(network: torch.nn.Module) -> float:
     """Largest difference of a logit between the network and its ONNX file, which is deleted."""
-    shape = (3, humerus.METRIC_SIZE, humerus.METRIC_SIZE)
+    shape = (3, METRIC_SIZE, METRIC_SIZE)
     with TemporaryDirectory() as folder:
         return export_onnx(network, shape, Path(folder) / "network.onnx")

@@ -1,111 +1,121 @@
-"""Which trainings the humerus study consists of, and on which data: changes no number."""
+"""Which trainings the humerus study consists of: nothing here changes a number."""
 
-from lib.base import paths
-from lib.base.errors import SettingError
-from lib.data.cases import find_cases
-from lib.data.manifest import fingerprint
-from lib.engine.profiles import PROFILES, profile_settings
-from lib.engine.synthetic import phantom_root
-from lib.engine.trials import describe, trial_folder
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from lib.engine.code import Entry
+from lib.engine.study import Request
+from lib.engine.trials import Trial
 from lib.models.mobilenet import imagenet_weights
-from lib.studies.humerus import learn as humerus
-from lib.studies.humerus.learner import BASE, METHODS
-from lib.training.loop import pick_device
+from lib.studies.humerus.methods import BASE, FORMS, METHODS
 
 QUICK_MINUTES = {"cpu": 1.0, "cuda": 0.01}  # of one quick training: measured, guessed
-PHANTOM_SEED = 0  # the same phantoms for every seed of the study
+VARIANTS = ("by_patient", "by_image", "nested")  # how the images are divided into folds
 # Other ways to fold are there to measure their effect: on the best and the simplest method
 COMPARED = ("bce", BASE)
+OPTIONS = {"head": "lraspp", "boundary": "shifted"}
+STARTS = {method.start for method in METHODS.values() if method.start}
 
 
-def find_data(data_root: str, profile: str) -> str:
-    """Data root: the user's where one is given or data/humerus exists, else phantoms."""
-    if paths.has_own_data(data_root, "humerus"):
-        return str(paths.data_root(data_root))
-    settings = profile_settings("humerus", profile)
-    root = phantom_root("shoulder", settings["phantoms"], settings["phantom_size"], PHANTOM_SEED)
-    return str(root)
+@dataclass(frozen=True, kw_only=True)
+class HumerusTrial(Trial):
+    """One training, from pre-trained or random weights or from an earlier training.
 
-
-def base_trials(
-    profile: str, seed: int, device: str = "cpu", head: str = "lraspp", boundary: str = "shifted"
-) -> list[dict]:
-    """Every training that starts from pre-trained or random weights.
-
-    Args:
-        profile: smoke, quick or paper.
-        seed: of the folds and of every training.
-        device: cpu or cuda.
-        head: "lraspp", "deeplab" or "unet".
-        boundary: "shifted", "raw" or "diagonal" form of the boundary loss.
-
-    Raises:
-        SettingError: if profile or seed cannot be used.
+    Attributes:
+        image_size: side of the network's input in pixels.
+        batch_size: images of a step.
+        patience: epochs without progress before the training ends.
+        plateau: epochs without progress before the learning rates are halved.
+        n_folds, split_seed: of the folds.
+        backbone_lr, head_lr, weight_decay: of AdamW.
+        head: of the network: "lraspp", "deeplab" or "unet".
+        boundary: form of the boundary loss: "shifted", "raw" or "diagonal".
+        weights: the backbone starts from: "imagenet" or "none".
+        start: folder of the training that is fine-tuned; "" for the others.
     """
-    settings = profile_settings("humerus", profile)
-    if not isinstance(seed, int) or seed < 0:
-        raise SettingError(f"seed: found {seed!r}; expected a whole number from 0. Fix: seed=42.")
+
+    study: ClassVar[str] = "humerus"
+    options: ClassVar[tuple[str, ...]] = tuple(OPTIONS)
+    machine: ClassVar[tuple[str, ...]] = ("start", "weights")
+
+    image_size: int
+    batch_size: int
+    patience: int
+    plateau: int
+    n_folds: int
+    split_seed: int
+    backbone_lr: float
+    head_lr: float
+    weight_decay: float
+    head: str
+    boundary: str
+    weights: str
+    start: str = ""
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The training that is fine-tuned."""
+        return (self.start,) if self.start else ()
+
+    @property
+    def keeps_weights(self) -> bool:
+        """Where fine-tuning starts, and the final model of the first fold."""
+        first = self.fold == 0 and self.variant == VARIANTS[0]
+        return self.method in STARTS or (first and bool(METHODS[self.method].start))
+
+
+def list_trials(request: Request) -> list[list[HumerusTrial]]:
+    """Trainings from pre-trained or random weights, then the fine-tunings that start from them."""
+    base = _base_trials(request)
+    chosen = [t for t in base if t.method == BASE and t.variant == VARIANTS[0]]
+    return [base, _fine_trials(request, chosen)]
+
+
+def _base_trials(request: Request) -> list[HumerusTrial]:
+    settings = request.settings
     pretrained = settings["weights"] == "imagenet" and imagenet_weights() is not None
     keys = ("image_size", "batch_size", "epochs", "patience", "plateau", "n_folds")
-    shared = {"study": "humerus", "device": device, "seed": seed, "split_seed": seed, "start": ""}
-    shared |= {key: settings[key] for key in (*keys, "backbone_lr", "head_lr", "weight_decay")}
-    shared |= {"head": head, "boundary": boundary, "weights": "imagenet" if pretrained else "none"}
+    shared = {key: settings[key] for key in (*keys, "backbone_lr", "head_lr", "weight_decay")}
+    shared |= {"seed": request.seed, "split_seed": request.seed, "device": request.device}
+    shared |= request.options | {"weights": "imagenet" if pretrained else "none"}
     return [
-        shared | {"dataset": scheme, "method": name, "fold": fold}
-        for scheme in humerus.SCHEMES
+        HumerusTrial(variant=variant, method=name, fold=fold, **shared)
+        for variant in VARIANTS
         for name, method in METHODS.items()
-        if not method.start and (scheme == humerus.SCHEMES[0] or name in COMPARED)
+        if not method.start and (variant == VARIANTS[0] or name in COMPARED)
         for fold in range(settings["folds_run"])
     ]
 
 
-def fine_trials(base: list[dict], data: str, profile: str) -> list[dict]:
-    """The fine-tunings that follow the trials ``base`` on data with the fingerprint ``data``.
-
-    Each names the folder of the training whose weights it starts from.
-    """
-    settings = profile_settings("humerus", profile)
+def _fine_trials(request: Request, starts: list[HumerusTrial]) -> list[HumerusTrial]:
+    """Each names the folder of the training whose weights it starts from."""
+    settings = request.settings
     rates = (settings["fine_backbone_lr"], settings["fine_head_lr"])
-    schedule = {"epochs": settings["fine_epochs"], "patience": settings["fine_patience"]}
-    chosen = [t for t in base if t["method"] == BASE and t["dataset"] == humerus.SCHEMES[0]]
-    listed = []
+    trials = []
     for name, method in METHODS.items():
-        for trial in chosen if method.start else []:
+        for trial in starts if method.start else []:
             backbone_lr, head_lr = reversed(rates) if method.swapped else rates
-            start = trial_folder(describe(trial, data)).name
-            rest = {"method": name, "start": start, "backbone_lr": backbone_lr, "head_lr": head_lr}
-            listed.append(trial | schedule | rest)
-    return listed
+            trials.append(
+                replace(
+                    trial,
+                    method=name,
+                    start=request.folder_name(trial),
+                    epochs=settings["fine_epochs"],
+                    patience=settings["fine_patience"],
+                    backbone_lr=backbone_lr,
+                    head_lr=head_lr,
+                )
+            )
+    return trials
 
 
-def is_listed(trial: dict) -> bool:
-    """Whether some profile still asks for this trial; ``lib.engine.trial_plans.clean`` keeps those.
-
-    Where a fine-tuning starts depends on data and code, so it is not compared.
-    """
-    options = {key: trial[key] for key in ("device", "head", "boundary")}
-    wanted = {k: v for k, v in trial.items() if k not in ("start", "weights")}
-    for profile in PROFILES["humerus"]:
-        base = base_trials(profile, trial["seed"], **options)
-        for listed in (*base, *fine_trials(base, "", profile)):
-            if wanted == {k: v for k, v in listed.items() if k not in ("start", "weights")}:
-                return True
-    return False
+def uses(trial: HumerusTrial) -> list[Entry]:
+    """The entries of registries that a training reads."""
+    methods = [trial.method, METHODS[trial.method].start]
+    return [(FORMS, trial.boundary), *((METHODS, method) for method in methods if method)]
 
 
-def data_fingerprint(data_root: str, profile: str) -> str:
-    """What identifies the study's data."""
-    return fingerprint(find_cases(find_data(data_root, profile), "humerus"))
-
-
-def trials_and_fingerprint(profile: str, data_root: str, seed: int, device: str):
-    """What ``trial_plans.plan`` asks of a study: its trials, and what identifies its data."""
-    base = base_trials(profile, seed, pick_device(device))
-    data = data_fingerprint(data_root, profile)
-    return [*base, *fine_trials(base, data, profile)], data
-
-
-def estimate(trial: dict) -> tuple[float, float]:
+def estimate(trial: HumerusTrial) -> tuple[float, float]:
     """Minutes on one core (or one GPU) and megabytes on disk before anything was measured."""
-    work = trial["epochs"] / 12 * (trial["image_size"] / 128) ** 2
-    return QUICK_MINUTES[trial["device"]] * work, 13.0 if humerus.keeps_weights(trial) else 0.4
+    work = trial.epochs / 12 * (trial.image_size / 128) ** 2
+    return QUICK_MINUTES[trial.device] * work, 13.0 if trial.keeps_weights else 0.4

@@ -15,7 +15,8 @@ from lib.evidence.claims import (
     verdict_of_all,
 )
 from lib.evidence.statistics import SMALLEST_N, holm, paired_test
-from lib.studies.wrist import audit, learn as wrist
+from lib.studies.wrist import audit
+from lib.studies.wrist.methods import ADAPTIVE, BASELINE, METHODS
 from lib.studies.wrist.results import SCORES, against_baselines, comparisons, pooled_scores
 
 DATASET = "tight"  # the version of the task whose prevalence is the paper's
@@ -29,8 +30,8 @@ def wrist_claims(metrics: pd.DataFrame, history: pd.DataFrame, seed: int) -> pd.
     methods and the trivial baselines.
     """
     scores = pooled_scores(metrics, seed).set_index(["dataset", "method", "metric"]).sort_index()
-    trained = metrics[metrics["method"].isin(wrist.METHODS)]
-    compared = comparisons(trained).query("method == @wrist.ADAPTIVE")
+    trained = metrics[metrics["method"].isin(METHODS)]
+    compared = comparisons(trained).query("method == @ADAPTIVE")
     subjects = trained.groupby("dataset")["subject"].nunique()
     verdicts = {
         "W1": improves_all_four(compared),
@@ -67,13 +68,13 @@ def improves_all_four(compared: pd.DataFrame) -> Verdict:
 def reaches_the_printed_scores(scores: pd.DataFrame, n: int) -> Verdict:
     """W3: accuracy 71, precision 78, recall 85 and F1 81 % are reached on n other subjects."""
     printed = audit.overall_differences().set_index("metric")["adaptive"]
-    rows = scores.loc[(DATASET, wrist.ADAPTIVE)].loc[list(SCORES)]
+    rows = scores.loc[(DATASET, ADAPTIVE)].loc[list(SCORES)]
     verdicts = [
         verdict_from_interval(rows.loc[m, "low"] - printed[m], rows.loc[m, "high"] - printed[m], +1)
         for m in SCORES
     ]
     reached = ", ".join(f"{m} {rows.loc[m, 'mean']:.3f} (paper {printed[m]:.3f})" for m in SCORES)
-    whole = scores.loc[("whole", wrist.ADAPTIVE, "f1"), "mean"]
+    whole = scores.loc[("whole", ADAPTIVE, "f1"), "mean"]
     evidence = f"tight crops: {reached}; F1 on whole images {whole:.3f}"
     verdict = verdict_of_all(verdicts)
     row = rows.iloc[verdicts.index(verdict)]
@@ -91,7 +92,7 @@ def beats_trivial_baselines(against: pd.DataFrame, subjects: Mapping[str, int]) 
         against: ``wrist_results.against_baselines``.
         subjects: dataset -> how many test subjects it has.
     """
-    rows = against.query("method == @wrist.ADAPTIVE and metric == 'f1'")
+    rows = against.query("method == @ADAPTIVE and metric == 'f1'")
     decisive = rows[rows["baseline"] != "mean_mask"]
     verdicts = [verdict_from_interval(r["low"], r["high"], +1) for _, r in decisive.iterrows()]
     parts = [
@@ -118,7 +119,7 @@ def is_more_stable(history: pd.DataFrame) -> Verdict:
     verdicts, parts, found = [], [], []
     for measure in ("overfitting", "unsteadiness"):
         table = behaviour.pivot(index="seed", columns="method", values=measure)
-        test = paired_test(table[wrist.ADAPTIVE], table[wrist.BASELINE])
+        test = paired_test(table[ADAPTIVE], table[BASELINE])
         enough = test["n"] >= SMALLEST_N
         verdict = verdict_from_interval(test["low"], test["high"], -1) if enough else "inconclusive"
         verdicts.append(verdict)

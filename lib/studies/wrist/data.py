@@ -22,6 +22,7 @@ from lib.data.prepared import (
 )
 from lib.data.preprocess import contrast_stretch, finish, normalise
 from lib.data.splits import complete_split, split_problems
+from lib.studies.common.needs import mask_problems, not_radiographs
 from lib.studies.wrist.trials import WristTrial
 
 STUDY = "wrist"
@@ -52,8 +53,9 @@ def describe_data(data_root: str, variant: str, seed: int) -> tuple[str, int]:
 
 
 def problems(folder: Path, cases: pd.DataFrame, is_negative: pd.Series) -> list[str]:
-    """What forbids dividing a user's cases."""
-    return split_problems(cases, is_negative, folder)
+    """What forbids running the study on a user's folder."""
+    wrong = not_radiographs(cases) + mask_problems(folder, cases, ())
+    return wrong + split_problems(cases, is_negative, folder)
 
 
 def prepare(

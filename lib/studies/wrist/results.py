@@ -1,5 +1,6 @@
 """Tables and verdicts of the wrist study: tidy results in, data frames out. Nothing is trained."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,18 @@ from pandas.io.formats.style import Styler
 
 from lib.data.augmentation import augmenter
 from lib.data.cases import load_case
+from lib.data.prepared import THRESHOLD
 from lib.data.preprocess import pipeline_steps, propose_boxes
+from lib.engine.supervised import WEIGHTS
 from lib.evidence.statistics import bootstrap_weights, compare_methods, summary
 from lib.figures import Overlay, best_median_worst
 from lib.losses import binary_cross_entropy, dice_loss
 from lib.metrics import confusion, overlap_from_counts
-from lib.studies.wrist import audit, learn as wrist
+from lib.studies.wrist import audit
+from lib.studies.wrist.data import load
+from lib.studies.wrist.learn import FRACTIONS, case_metrics, network, predict
+from lib.studies.wrist.methods import ADAPTIVE, BASELINE, METHODS
+from lib.studies.wrist.trials import VARIANTS, WristTrial
 from lib.training.checkpoints import load_weights
 
 COUNTS = ("tp", "fp", "fn", "tn")
@@ -22,15 +29,15 @@ SCORES = audit.SCORES  # the paper's four
 TRIVIAL = ("all_positive", "all_negative", "mean_mask")
 
 
-def trivial_baselines(data_root: str, trial_list: list[dict]) -> pd.DataFrame:
+def trivial_baselines(data_root: str, trial_list: list[WristTrial]) -> pd.DataFrame:
     """Metrics of three predictions that look at no image, on the same test cases.
 
     ``all_positive`` and ``all_negative``, and ``mean_mask``: where the training masks of that data
     set usually are, cut at the level that gives the best F1 on the training cases.
     """
     frames = []
-    for trial in {trial["dataset"]: trial for trial in trial_list}.values():
-        parts = wrist.load(trial, data_root)
+    for trial in {trial.variant: trial for trial in trial_list}.values():
+        parts = load(trial, data_root)
         shape = parts["test"][2].shape
         guesses = {
             "all_positive": np.ones(shape, bool),
@@ -38,13 +45,7 @@ def trivial_baselines(data_root: str, trial_list: list[dict]) -> pd.DataFrame:
             "mean_mask": np.broadcast_to(_mean_mask(parts["train"][2]), shape),
         }
         for method, guess in guesses.items():
-            names = {
-                "dataset": trial["dataset"],
-                "method": method,
-                "fold": 0,
-                "seed": trial["seed"],
-            }
-            frames.append(wrist.case_metrics(names, parts["test"], guess))
+            frames.append(case_metrics(replace(trial, method=method), parts["test"], guess))
     return pd.concat(frames, ignore_index=True)
 
 
@@ -63,7 +64,7 @@ def _counts(guess: np.ndarray, masks: np.ndarray) -> dict[str, int]:
 def pooled_scores(metrics: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Scores from counts summed over the test images, as the paper's F1 implies.
 
-    Returns one row a dataset, method and metric: mean and sd over seeds, low and high of the 95 %
+    Returns one row per dataset, method and metric: mean and sd over seeds, low and high of the 95 %
     bootstrap interval over subjects (with all their images and seeds), n (images), seeds.
     """
     rows = []
@@ -74,7 +75,7 @@ def pooled_scores(metrics: pd.DataFrame, seed: int) -> pd.DataFrame:
         low, high = np.quantile(resampled, (0.025, 0.975), axis=0)
         n, seeds = counts.shape[:2]
         sd = by_seed.std(axis=0, ddof=1) if seeds > 1 else np.full(len(low), np.nan)
-        for i, metric in enumerate(wrist.FRACTIONS):
+        for i, metric in enumerate(FRACTIONS):
             row = {"dataset": dataset, "method": method, "metric": metric}
             row |= {"mean": by_seed[:, i].mean(), "sd": sd[i], "low": low[i], "high": high[i]}
             rows.append(row | {"n": n, "seeds": seeds})
@@ -84,7 +85,7 @@ def pooled_scores(metrics: pd.DataFrame, seed: int) -> pd.DataFrame:
 def against_baselines(metrics: pd.DataFrame, seed: int, baselines=TRIVIAL) -> pd.DataFrame:
     """Pooled F1 and IoU of every method minus those of each prediction that looks at no image.
 
-    ``baselines``: other methods to subtract instead. Returns one row a dataset, method, baseline
+    ``baselines``: other methods to subtract instead. Returns one row per dataset, method, baseline
     and metric: difference, and low and high of its 95 % bootstrap interval over the subjects,
     which both predictions share.
     """
@@ -100,7 +101,7 @@ def against_baselines(metrics: pd.DataFrame, seed: int, baselines=TRIVIAL) -> pd
                 spread = resampled[method] - resampled[baseline]
                 low, high = np.quantile(spread, (0.025, 0.975), axis=0)
                 for metric in ("f1", "iou"):
-                    i = wrist.FRACTIONS.index(metric)
+                    i = FRACTIONS.index(metric)
                     row = {"dataset": dataset, "method": method, "baseline": baseline}
                     row |= {"metric": metric, "difference": difference[i]}
                     rows.append(row | {"low": low[i], "high": high[i]})
@@ -119,7 +120,7 @@ def count_array(part: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 def scores_of(counts: np.ndarray) -> np.ndarray:
     """Counts (..., 4) -> scores (..., len(FRACTIONS))."""
     scores = overlap_from_counts(*np.moveaxis(counts, -1, 0))
-    return np.stack([scores[metric] for metric in wrist.FRACTIONS], axis=-1)
+    return np.stack([scores[metric] for metric in FRACTIONS], axis=-1)
 
 
 def resampled_scores(counts: np.ndarray, subjects: np.ndarray, seed: int) -> np.ndarray:
@@ -129,7 +130,7 @@ def resampled_scores(counts: np.ndarray, subjects: np.ndarray, seed: int) -> np.
 
 
 def display_scores(pooled: pd.DataFrame) -> Styler:
-    """``pooled_scores`` as a page: a row a dataset and method, a column a metric.
+    """``pooled_scores`` as a page: one row per dataset and method, one column per metric.
 
     A cell holds mean ± SD over seeds, and below it the interval over subjects.
     """
@@ -140,8 +141,8 @@ def display_scores(pooled: pd.DataFrame) -> Styler:
 
     text = pooled.assign(text=pooled.apply(written, axis=1))
     wide = text.pivot(index=["dataset", "method"], columns="metric", values="text")
-    names = [(d, m) for d in wrist.DATASETS for m in (*wrist.METHODS, *TRIVIAL)]
-    shown = [metric for metric in wrist.FRACTIONS if metric != "prevalence"]
+    names = [(d, m) for d in VARIANTS for m in (*METHODS, *TRIVIAL)]
+    shown = [metric for metric in FRACTIONS if metric != "prevalence"]
     return wide.loc[names, shown].style.set_properties(**{"white-space": "pre"})
 
 
@@ -188,21 +189,21 @@ def comparisons(metrics: pd.DataFrame) -> pd.DataFrame:
     frames = []
     groups = subject_means(metrics).groupby(["dataset", "metric"], sort=False)
     for (dataset, metric), part in groups:
-        frame = compare_methods(part, reference=wrist.BASELINE, pair_on="subject")
+        frame = compare_methods(part, reference=BASELINE, pair_on="subject")
         frame.insert(0, "dataset", dataset)
         frame.insert(1, "metric", metric)
         frames.append(frame)
     return pd.concat(frames, ignore_index=True)
 
 
-def prevalence_table(trial_list: list[dict], data_root: str) -> pd.DataFrame:
+def prevalence_table(trial_list: list[WristTrial], data_root: str) -> pd.DataFrame:
     """Share of foreground pixels, and cases with and without it, by dataset and split."""
     rows = []
-    for trial in {trial["dataset"]: trial for trial in trial_list}.values():
-        for split, (cases, _, masks) in wrist.load(trial, data_root).items():
+    for trial in {trial.variant: trial for trial in trial_list}.values():
+        for split, (cases, _, masks) in load(trial, data_root).items():
             foreground = masks.any(axis=(1, 2, 3))
-            row = {"dataset": trial["dataset"], "split": split, "cases": len(cases)}
-            row |= {"without_box": int((~foreground).sum()), "size_px": trial["image_size"]}
+            row = {"dataset": trial.variant, "split": split, "cases": len(cases)}
+            row |= {"without_box": int((~foreground).sum()), "size_px": trial.image_size}
             rows.append(row | {"prevalence": masks.mean()})
     return pd.DataFrame(rows).set_index(["dataset", "split"])
 
@@ -228,8 +229,8 @@ def shown_steps(case: dict, size: int, seed: int) -> tuple[dict, dict]:
     augment = augmenter(seed)
 
     def augmented(image, mask):
-        moved = augment(0, 0, image=image, masks=mask[None])
-        return moved["image"], moved["masks"][0]
+        changed = augment(0, 0, image=image, masks=mask[None])
+        return changed["image"], changed["masks"][0]
 
     steps = pipeline_steps(image, mask, size, augmented)
     label = steps.pop("label") > 0
@@ -244,27 +245,27 @@ def predictions(trial_list, folders: list[Path], data_root: str, dataset: str) -
     """method -> probability (N x 1 x S x S) on the test cases, from the kept weights."""
     kept = {}
     for trial, folder in zip(trial_list, folders, strict=True):
-        if trial["dataset"] == dataset and wrist.keeps_weights(trial):
-            model = load_weights(folder / "weights.safetensors", wrist.network(trial))
-            part = wrist.load(trial, data_root)["test"]
-            kept[trial["method"]] = wrist.predict(trial, model.to(trial["device"]), part)
+        if trial.variant == dataset and trial.keeps_weights:
+            model = load_weights(folder / WEIGHTS, network(trial))
+            part = load(trial, data_root)["test"]
+            kept[trial.method] = predict(trial, model, part)
     return kept
 
 
 def overlay_rows(metrics, trial_list, folders, data_root: str, dataset: str) -> list[Overlay]:
     """Best, median and worst test image of the adaptive weighting, beside the fixed one."""
-    trial = next(t for t in trial_list if t["dataset"] == dataset and wrist.keeps_weights(t))
-    cases, images, masks = wrist.load(trial, data_root)["test"]
-    methods = (wrist.BASELINE, wrist.ADAPTIVE)
+    trial = next(t for t in trial_list if t.variant == dataset and t.keeps_weights)
+    cases, images, masks = load(trial, data_root)["test"]
+    methods = (BASELINE, ADAPTIVE)
     chosen = predictions(
-        [t for t in trial_list if t["method"] in methods],
-        [f for f, t in zip(folders, trial_list, strict=True) if t["method"] in methods],
+        [t for t in trial_list if t.method in methods],
+        [f for f, t in zip(folders, trial_list, strict=True) if t.method in methods],
         data_root,
         dataset,
     )
-    shown = per_image(metrics).query("dataset == @dataset and seed == @trial['seed']")
+    shown = per_image(metrics).query("dataset == @dataset and seed == @trial.seed")
     rows = []
-    for rank, case in best_median_worst(shown, wrist.ADAPTIVE).items():
+    for rank, case in best_median_worst(shown, ADAPTIVE).items():
         index = cases.index[cases["case"] == case][0]
         scores = shown[shown["case"] == case].pivot(
             index="method", columns="metric", values="value"
@@ -274,7 +275,7 @@ def overlay_rows(metrics, trial_list, folders, data_root: str, dataset: str) -> 
                 f"{rank}: {case}",
                 images[index] / 255,
                 masks[index, 0],
-                {m: chosen[m][index, 0] > wrist.THRESHOLD for m in methods},
+                {m: chosen[m][index, 0] > THRESHOLD for m in methods},
                 {m: {"F1": scores.loc[m, "f1"], "IoU": scores.loc[m, "iou"]} for m in methods},
             )
         )
@@ -283,7 +284,7 @@ def overlay_rows(metrics, trial_list, folders, data_root: str, dataset: str) -> 
 
 def beside_paper(pooled: pd.DataFrame) -> pd.DataFrame:
     """The paper's overall rows and ours in one tidy frame for the figure of that name."""
-    methods = (wrist.BASELINE, wrist.ADAPTIVE, "all_positive")
+    methods = (BASELINE, ADAPTIVE, "all_positive")
     ours = pooled[pooled["metric"].isin(SCORES) & pooled["method"].isin(methods)]
     ours = ours.rename(columns={"dataset": "source", "mean": "value"})
     paper = audit.paper_scores().assign(low=np.nan, high=np.nan, n=audit.TEST_IMAGES)

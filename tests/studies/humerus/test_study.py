@@ -1,21 +1,27 @@
 """The humerus study: folds, trials, what a training optimises, tables, and interruption."""
 
+from dataclasses import asdict, replace
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
 from lib.base.errors import SettingError
-from lib.engine.trials import describe, trial_folder
+from lib.engine import supervised
+from lib.engine.study import Source
+from lib.engine.supervised import stored_masks
 from lib.losses import boundary_loss, dice_loss, focal_loss, signed_distance
 from lib.studies.humerus import (
+    STUDY,
+    data as humerus_data,
     explore as humerus_explore,
     learn as humerus,
-    learner as humerus_learner,
     results as humerus_results,
-    trials as humerus_trials,
 )
-from lib.studies.humerus.learner import METHODS, PRINTED, Learner
+from lib.studies.humerus.learn import Learner
+from lib.studies.humerus.methods import FORMS, METHODS, PRINTED, TERMS, term_value
+from lib.studies.humerus.trials import VARIANTS
 from lib.training import loop as training
 from lib.training.checkpoints import load_weights
 from tests.make.humerus import make_mask_fixture
@@ -28,12 +34,19 @@ def data_root(tmp_path_factory):
     return str(root)
 
 
-def trial_of(method="dice_boundary", dataset="by_patient", **changes):
+SOURCES = {"": Source("", "data", 24)}
+
+
+def listed(profile, seed=42):
+    """Both stages of a run."""
+    return STUDY.trials(profile, seed, "cpu", SOURCES)
+
+
+def trial_of(method="dice_boundary", variant="by_patient", **changes):
     """A short training of the smoke profile."""
-    base = humerus_trials.base_trials("smoke", 42)
-    fine = humerus_trials.fine_trials(base, "data", "smoke")
-    chosen = (t for t in base + fine if (t["method"], t["dataset"]) == (method, dataset))
-    return next(chosen) | {"epochs": 2, "image_size": 64} | changes
+    base, fine = listed("smoke")
+    chosen = (t for t in base + fine if (t.method, t.variant) == (method, variant))
+    return replace(next(chosen), **{"epochs": 2, "image_size": 64} | changes)
 
 
 # --- folds
@@ -46,20 +59,20 @@ def frame(sizes):
 
 def test_folds_hold_whole_patients_and_by_image_divides_them():
     cases = frame([1, 2, 3] * 10)
-    folds = humerus.fold_numbers(cases, "by_patient", 5, 42)
+    folds = humerus_data.fold_numbers(cases, "by_patient", 5, 42)
     assert cases.assign(fold=folds).groupby("subject")["fold"].nunique().max() == 1
-    images = humerus.fold_numbers(cases, "by_image", 5, 42)
+    images = humerus_data.fold_numbers(cases, "by_image", 5, 42)
     assert np.bincount(images).tolist() == [12] * 5
     assert cases.assign(fold=images).groupby("subject")["fold"].nunique().max() > 1
     with pytest.raises(SettingError, match="by_patient, by_image, nested"):
-        humerus.fold_numbers(cases, "by_hand", 5, 42)
+        humerus_data.fold_numbers(cases, "by_hand", 5, 42)
 
 
-@pytest.mark.parametrize("scheme", humerus.SCHEMES)
+@pytest.mark.parametrize("scheme", VARIANTS)
 def test_what_is_trained_on_is_never_reported(scheme):
     cases = frame([1, 2, 3] * 10).assign(split="")
-    trial = {"dataset": scheme, "n_folds": 5, "fold": 2, "split_seed": 42}
-    parts = humerus.split(trial, cases)
+    trial = trial_of(variant=scheme, n_folds=5, fold=2)
+    parts = humerus_data.split_cases(trial, cases)
     assert not set(parts["train"]) & set(parts["report"])
     subjects = {name: set(cases["subject"].iloc[rows]) for name, rows in parts.items()}
     if scheme == "nested":
@@ -74,8 +87,9 @@ def test_what_is_trained_on_is_never_reported(scheme):
 
 def test_every_image_is_reported_once():
     cases = frame([2] * 20).assign(split="")
-    trial = {"dataset": "nested", "n_folds": 5, "split_seed": 1}
-    rows = np.concatenate([humerus.split(trial | {"fold": f}, cases)["report"] for f in range(5)])
+    trial = trial_of(variant="nested", n_folds=5, split_seed=1)
+    parts = [humerus_data.split_cases(replace(trial, fold=f), cases) for f in range(5)]
+    rows = np.concatenate([part["report"] for part in parts])
     assert sorted(rows) == list(range(40))
 
 
@@ -87,9 +101,8 @@ def test_eight_printed_methods_come_first_and_a_profile_lists_all():
         "bce", "bce_boundary", "focal", "focal_boundary", "dice", "dice_boundary",
         "bce_dice_boundary", "dice_boundary_ft",
     )  # fmt: skip
-    base = humerus_trials.base_trials("paper", 42)
-    fine = humerus_trials.fine_trials(base, "data", "paper")
-    counts = pd.DataFrame(base + fine).groupby(["dataset", "method"]).size()
+    base, fine = listed("paper")
+    counts = pd.DataFrame(map(asdict, base + fine)).groupby(["variant", "method"]).size()
     assert set(counts["by_patient"].index) == set(METHODS) and set(counts) == {5}
     assert (
         list(counts["nested"].index) == list(counts["by_image"].index) == ["bce", "dice_boundary"]
@@ -97,35 +110,34 @@ def test_eight_printed_methods_come_first_and_a_profile_lists_all():
 
 
 def test_the_paper_profile_has_the_printed_values():
-    trial = trial_of("bce") | humerus_trials.base_trials("paper", 42)[0]
+    base, fine = listed("paper")
+    trial = base[0]
     printed = {"backbone_lr": 1e-4, "head_lr": 1e-2, "epochs": 499, "patience": 100, "plateau": 10}
-    assert {key: trial[key] for key in printed} == printed and trial["image_size"] == 256
-    fine = humerus_trials.fine_trials(humerus_trials.base_trials("paper", 42), "data", "paper")
-    rates = {t["method"]: (t["backbone_lr"], t["head_lr"]) for t in fine}
+    assert {key: getattr(trial, key) for key in printed} == printed and trial.image_size == 256
+    rates = {t.method: (t.backbone_lr, t.head_lr) for t in fine}
     assert rates["dice_boundary_ft"] == rates["dice_boundary_control"] == (1e-5, 1e-6)
     assert rates["dice_boundary_swapped"] == (1e-6, 1e-5)
-    assert {(t["epochs"], t["patience"]) for t in fine} == {(200, 50)}
+    assert {(t.epochs, t.patience) for t in fine} == {(200, 50)}
 
 
 def test_fine_tuning_starts_from_the_folder_of_its_own_fold():
-    base = humerus_trials.base_trials("smoke", 42)
-    for trial in humerus_trials.fine_trials(base, "data", "smoke"):
+    base, fine = listed("smoke")
+    for trial in fine:
         start = next(
             t
             for t in base
-            if (t["method"], t["dataset"], t["fold"])
-            == ("dice_boundary", "by_patient", trial["fold"])
+            if (t.method, t.variant, t.fold) == ("dice_boundary", "by_patient", trial.fold)
         )
-        assert trial["start"] == trial_folder(describe(start, "data")).name
-    assert humerus_trials.is_listed(trial) and humerus_trials.is_listed(base[0])
-    assert not humerus_trials.is_listed(base[0] | {"epochs": 4})
+        assert trial.needs == (STUDY.folder(start, SOURCES).name,)
+    assert STUDY.is_current_trial(trial, "data") and STUDY.is_current_trial(base[0], "data")
+    assert not STUDY.is_current_trial(replace(base[0], epochs=4), "data")
 
 
 def test_bad_settings_are_named():
     with pytest.raises(SettingError, match="seed"):
-        humerus_trials.base_trials("smoke", -1)
+        listed("smoke", -1)
     with pytest.raises(SettingError, match="shifted, raw, diagonal"):
-        humerus_learner.term("boundary", *[torch.zeros(1, 1, 4, 4)] * 3, "squared")
+        term_value(TERMS["boundary"], *[torch.zeros(1, 1, 4, 4)] * 3, "squared")
 
 
 # --- what is optimised
@@ -143,23 +155,20 @@ def batch(seed=0, size=32):
 def test_total_is_the_weighted_sum_of_the_terms(method):
     trial = trial_of(method)
     learner = Learner(trial, 4).eval()
-    found = humerus_learner.loss_terms(trial, learner, batch(), 0)
-    values = [found[f"{name}_loss"] for name in METHODS[method].terms]
+    found = humerus.loss_terms(trial, learner, batch(), 0)
+    values = [found[f"{name}_loss"] for name in METHODS[method].names]
     expected = values[0] if len(values) == 1 else sum(0.5 * v for v in values)  # s = 0
     if METHODS[method].contrast:
         expected = expected + 0.1 * found["contrastive_loss"]
     assert found["loss"].item() == pytest.approx(expected.item(), rel=1e-5)
-    weights = [found[f"weight_{name}"] for name in METHODS[method].terms if len(values) > 1]
+    weights = [found[f"weight_{name}"] for name in METHODS[method].names if len(values) > 1]
     assert weights == [0.5] * len(weights)
 
 
 def test_forms_of_the_boundary_loss():
     _, target, _, distance = batch()
     logits = torch.randn_like(target)
-    values = {
-        form: humerus_learner.term("boundary", logits, target, distance, form)
-        for form in humerus_learner.BOUNDARY_FORMS
-    }
+    values = {form: term_value(TERMS["boundary"], logits, target, distance, form) for form in FORMS}
     assert values["raw"] == boundary_loss(logits, target, distance, raw=True)
     diagonal = 32 * 2**0.5
     assert values["diagonal"].item() == pytest.approx(values["shifted"].item() / diagonal, rel=1e-5)
@@ -169,7 +178,7 @@ def test_adaptive_focal_loss_weighs_by_the_share_of_foreground():
     _, target, _, distance = batch()
     logits = torch.randn_like(target)
     share = 12 * 16 / 32**2
-    found = humerus_learner.term("focal_adaptive", logits, target, distance, "shifted")
+    found = term_value(TERMS["focal_adaptive"], logits, target, distance)
     assert found.item() == pytest.approx(
         focal_loss(logits, target, alpha=1 - share).item(), rel=1e-4
     )
@@ -178,13 +187,11 @@ def test_adaptive_focal_loss_weighs_by_the_share_of_foreground():
 def test_every_parameter_has_its_rate():
     trial = trial_of("dice_boundary_ft", backbone_lr=1.0, head_lr=2.0)
     learner = Learner(trial, 4)
-    groups = humerus_learner.optimizer(trial, learner).param_groups
+    groups = humerus.optimizer(trial, learner).param_groups
     assert sum(len(g["params"]) for g in groups) == len(list(learner.parameters()))
     rates = {id(p): g["lr"] for g in groups for p in g["params"]}
     assert {rates[id(p)] for p in learner.weighting.parameters()} == {2.0}
-    assert {rates[id(p)] for p in learner.projection.parameters()} == {
-        humerus_learner.PROJECTION_LR
-    }
+    assert {rates[id(p)] for p in learner.projection.parameters()} == {humerus.PROJECTION_LR}
     network = [rates[id(p)] for p in learner.network.parameters()]
     assert set(network) == {1.0, 2.0} and network.count(1.0) > network.count(2.0)
     decay = {id(p): g["weight_decay"] for g in groups for p in g["params"]}
@@ -213,16 +220,16 @@ def test_training_and_fine_tuning_on_png_and_dicom(data_root, tmp_path):
     history, metrics = run(start, data_root, tmp_path / "start")
     assert list(history["epoch"]) == [0, 1]
     assert {"train_dice_loss", "train_boundary_loss", "weight_dice", "val_hd"} <= set(history)
-    data = humerus.load(start, data_root)
-    report = humerus.split(start, data.cases)["report"]
+    data = humerus_data.load(start, data_root)
+    report = humerus_data.split(start, data)["report"]
     assert sorted(metrics["case"].unique()) == sorted(data.cases["case"].iloc[report])
-    rows, masks = humerus.stored_masks(tmp_path / "start")
+    rows, masks = stored_masks(tmp_path / "start")
     assert rows.tolist() == report.tolist() and masks.shape == (len(report), 256, 256)
     again = humerus.case_metrics(start, data, rows, masks)
     assert again["value"].tolist() == metrics["value"].tolist()
 
     fine = trial_of("dice_boundary_ft", start="start")
-    built = humerus.build(fine, 18, tmp_path)
+    built = humerus.build(fine, data, {"train": range(18)}, tmp_path)
     kept = load_weights(tmp_path / "start" / "weights.safetensors", Learner(start, 18))
     assert torch.equal(next(built.network.parameters()), next(kept.network.parameters()))
     assert torch.equal(built.weighting.weights(), kept.weighting.weights())
@@ -248,7 +255,7 @@ def test_mining_survives_an_interruption(data_root, tmp_path, monkeypatch):
     trial = trial_of("dice_boundary_ft", start="start", epochs=4, backbone_lr=1e-3, head_lr=1e-2)
     whole, _ = run(trial, data_root, tmp_path / "whole" / "fine")
     monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0)
-    report = humerus.report_to
+    report = supervised.report_to
 
     def stop_after_two(folder):
         def told(epochs):
@@ -258,17 +265,17 @@ def test_mining_survives_an_interruption(data_root, tmp_path, monkeypatch):
 
         return told
 
-    monkeypatch.setattr(humerus, "report_to", stop_after_two)
+    monkeypatch.setattr(supervised, "report_to", stop_after_two)
     with pytest.raises(KeyboardInterrupt):
         run(trial, data_root, tmp_path / "cut" / "fine")
-    monkeypatch.setattr(humerus, "report_to", report)
+    monkeypatch.setattr(supervised, "report_to", report)
     humerus.train(trial, data_root, tmp_path / "cut" / "fine")
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "cut" / "fine" / "history.csv"), whole)
 
 
 def test_empty_prediction_counts_with_the_corner_distance(data_root):
     trial = trial_of()
-    data = humerus.load(trial, data_root)
+    data = humerus_data.load(trial, data_root)
     found = humerus.case_metrics(trial, data, np.array([3]), np.zeros((1, 256, 256), bool))
     values = found.set_index("metric")["value"]
     assert values["dice"] == 0 and values["empty"] == 1
@@ -336,9 +343,7 @@ def test_costs_of_pixels_average_to_the_loss(loss):
     cost, gradient = humerus_explore.cost_and_gradient(
         loss, probability[0, 0].numpy(), target[0, 0].numpy() > 0
     )
-    expected = humerus_learner.term(
-        loss, torch.logit(probability), target[:1], distance[:1], "shifted"
-    )
+    expected = term_value(TERMS[loss], torch.logit(probability), target[:1], distance[:1])
     assert cost.mean() == pytest.approx(expected.item(), rel=1e-4)
     mask, pushed = target[0, 0].numpy() > 0, gradient != 0  # the contour's distance is zero
     assert ((gradient < 0) == mask)[pushed].all() and pushed.mean() > 0.9
