@@ -370,7 +370,7 @@ import sys
 from pathlib import Path
 from lib import paths
 paths.NOTEBOOKS = Path(sys.argv[1])
-from lib.runner import main
+from lib.app.run import main
 if __name__ == "__main__":
     sys.exit(main(["--profile", "smoke", *sys.argv[2:]]))
 """
