@@ -22,7 +22,7 @@ NOT_COUNTED = (
 LIBRARIES = (
     *("torch", "torchvision", "segmentation-models-pytorch", "timm"),
     *("numpy", "scipy", "albumentations", "opencv-python-headless", "scikit-image"),
-    *("pydicom", "nibabel", "POT"),
+    *("pydicom", "nibabel", "SimpleITK", "POT"),
 )
 
 
