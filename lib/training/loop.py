@@ -228,8 +228,7 @@ def _train_epoch(model, batches, loss, settings: Fit, epoch: int) -> dict[str, f
     if not np.isfinite(means["train_loss"]):
         raise TrainingDiverged(
             f"loss: found {means['train_loss']} in epoch {epoch}; expected a finite number. "
-            "Fix: lower the learning rate, and check the data: "
-            "`python -m lib.app.check_data check`."
+            "Fix: lower the learning rate, and check the data: `python -m lib.app.check_data`."
         )
     return means | recorded
 

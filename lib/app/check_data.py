@@ -1,8 +1,11 @@
-"""Report everything that is wrong with a study folder at once:
-``python -m lib.app.check_data check DIR``."""
+"""Report everything that is wrong with a study folder at once.
+
+python -m lib.app.check_data <data_root>/<study>
+"""
 
 import argparse
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,10 +56,10 @@ def check(folder: str | Path, progress: bool = False) -> Report:
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns 0 where nothing is wrong and 1 where something is (usage: exit 2)."""
-    parser = argparse.ArgumentParser(prog="python -m lib.data", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    command = commands.add_parser("check", help="report every problem of a study folder")
-    command.add_argument("folder", help="<data_root>/<study>, for example my_data/wrist")
+    parser = argparse.ArgumentParser(
+        prog="python -m lib.app.check_data", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("folder", help="<data_root>/<study>, for example my_data/wrist")
     report = check(parser.parse_args(arguments).folder, progress=True)
     for note in report.notes:
         print(f"note: {note}")
@@ -97,13 +100,13 @@ def _check_case(case: dict, n_classes: float) -> tuple[list[str], object, bool]:
 def _check_volume(case: dict, masks: list[str]) -> tuple[list[str], object, bool]:
     """As ``_check_case``, of a volume and its masks."""
     problems: list[str] = []
-    volume, found = None, []
+    volume, filled = None, []
     with _collected(problems):
         volume = read_volume(case["image"])
     for mask in masks:
         with _collected(problems):
-            found.append(read_mask(mask, volume).any())
-    return problems, volume and volume.spacing_mm, bool(found) and not any(found)
+            filled.append(read_mask(mask, volume).any())
+    return problems, volume and volume.spacing_mm, bool(filled) and not any(filled)
 
 
 @contextmanager
@@ -129,9 +132,9 @@ def _unknown_classes(path: str, boxes: np.ndarray, n_classes: float) -> list[str
 
 def _spacing_note(folder: str | Path, spacings: list) -> list[str]:
     missing = sum(spacing_mm is None for spacing_mm in spacings)
-    found = f"{missing} of {len(spacings)} images without pixel spacing"
+    without = f"{missing} of {len(spacings)} images without pixel spacing"
     fix = "none needed for overlap and distances in pixels; DICOM files bring it"
-    return [describe(folder, found, "a spacing for distances in mm", fix)] if missing else []
+    return [describe(folder, without, "a spacing for distances in mm", fix)] if missing else []
 
 
 def _empty_notes(cases: pd.DataFrame) -> list[str]:
@@ -159,3 +162,7 @@ def _summary(folder, cases: pd.DataFrame, n_negatives: int, problems: list, note
         f"negatives: {n_negatives}, splits: {splits or 'none'}; "
         f"problems: {len(problems)}, notes: {len(notes)}"
     )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
