@@ -1,7 +1,6 @@
 """Volumes: three kinds of files, slices of one size and back, own data and its problems."""
 
 import re
-from pathlib import Path
 
 import nibabel
 import numpy as np
@@ -13,7 +12,6 @@ from lib.app.check_data import check
 from lib.base.errors import DataError, SettingError
 from lib.data.cases import find_cases
 from lib.data.duplicates import content
-from lib.data.joints import of_joint
 from lib.data.manifest import fingerprint
 from lib.data.volumes import (
     nearest,
@@ -284,28 +282,6 @@ def test_a_mask_survives_the_way_there_and_back(folder):
 # --- own data
 
 
-def test_own_volumes_pass_the_check_and_are_told_apart_by_joint(folder):
-    report = check(folder)
-    assert report.problems == [] and "cases: 6, subjects: 6" in report.summary
-    cases = find_cases(folder.parent, "pediatric")
-    ankle, shoulder = of_joint(cases, "ankle"), of_joint(cases, "shoulder")
-    assert ankle["case"].tolist() == ["ankle0", "ankle1", "ankle2"] and len(shoulder) == 3
-    assert ankle["pathology"].tolist() == [1, 1, 0] and ankle["age_years"].tolist() == [7, 8, 9]
-    before = fingerprint(ankle)
-    path = Path(ankle["mask_talus"].iloc[1])
-    path.write_bytes(path.read_bytes()[:-1] + b"x")
-    assert fingerprint(ankle) != before
-
-
-def test_without_the_column_the_masks_tell_the_joint_and_numbers_sort_as_numbers(folder):
-    table = pd.read_csv(folder / "cases.csv").drop(columns=["joint", "pathology", "age_years"])
-    table["subject"] = [f"s{n}" for n in (10, 9, 8, 1, 2, 3)]
-    table.to_csv(folder / "cases.csv", index=False)
-    ankle = of_joint(find_cases(folder.parent, "pediatric"), "ankle")
-    assert ankle["subject"].tolist() == ["s8", "s9", "s10"]
-    assert ankle[["pathology", "age_years"]].isna().all(axis=None)
-
-
 def test_a_series_of_dicom_slices_is_own_data_too(folder):
     table = pd.read_csv(folder / "cases.csv", dtype=str, keep_default_na=False)
     array = np.asarray(nibabel.load(folder / table["image"][0]).dataobj)
@@ -321,25 +297,6 @@ def test_a_series_of_dicom_slices_is_own_data_too(folder):
     report = check(folder)
     assert report.problems == []
     assert len(fingerprint(find_cases(folder.parent, "pediatric"))) == 16
-
-
-@pytest.mark.parametrize(
-    ("column", "value", "words"),
-    [
-        ("joint", "knee", "line 2: found joint knee; expected ankle or shoulder"),
-        ("mask_talus", "", "line 2: found no mask_talus; expected the ankle's talus"),
-        ("age_years", "nine", "line 2: found age_years nine; expected years"),
-        ("image", "images/none.nii.gz", "line 2: found image images/none.nii.gz; expected an exi"),
-    ],
-)
-def test_every_problem_of_the_table_is_one_line(folder, column, value, words):
-    table = pd.read_csv(folder / "cases.csv", dtype=str, keep_default_na=False)
-    table.loc[0, column] = value
-    table.to_csv(folder / "cases.csv", index=False)
-    problems = check(folder).problems
-    assert len(problems) == 1 and words in problems[0] and "Fix: " in problems[0]
-    with pytest.raises(DataError, match=re.escape(words)):
-        find_cases(folder.parent, "pediatric")
 
 
 def test_the_check_opens_volumes_and_masks(folder):

@@ -10,8 +10,8 @@ import pandas as pd
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
-from lib.data.joints import JOINTS
 from lib.data.manifest import SYNTHETIC_MARK
+from lib.studies.common.joints import JOINTS
 
 SHAPE = (36, 40, 10)  # of the files: the slices lie along the last axis, as in most NIfTI files
 SPACING_MM = (1.5, 1.25, 3.0)

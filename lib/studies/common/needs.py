@@ -12,11 +12,11 @@ import pandas as pd
 
 from lib.base.errors import SettingError
 from lib.data.cases import STRUCTURE, mask_columns
-from lib.data.joints import JOINTS, joint_of
 from lib.data.problems import describe
 from lib.data.splits import complete_split, fold_subjects, hold_out, split_problems
 from lib.data.volume_files import is_volume
 from lib.engine.profiles import PROFILES
+from lib.studies.common.joints import JOINTS, joint_of, joint_problems
 
 QUICK = {study: profiles["quick"] for study, profiles in PROFILES.items()}
 SEED = 42  # of the splits, as in a run by default
@@ -145,10 +145,11 @@ def _joint_problems(folder: Path, cases: Rows) -> list[str]:
     joints = pd.Series([joint_of(case) for case in cases.to_dict("records")], cases.index)
     expected = " or ".join(JOINTS)
     fix = "fill in the column joint, or name a mask of every bone of one"
-    problems = [
+    problems = joint_problems(folder, cases)
+    problems += [
         describe(image, "no joint", expected, fix) for image in cases.loc[joints == "", "image"]
     ]
-    if set(joints) - {"", *JOINTS}:  # the scan has said so: nobody knows how many there are
+    if set(joints) - {"", *JOINTS}:  # nobody knows how many there are of each
         return problems
     for joint in JOINTS:
         if 0 < (found := cases.loc[joints == joint, "subject"].nunique()) < LEAST_OF_JOINT:

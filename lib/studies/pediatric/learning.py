@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from lib.data.augmentation import pediatric_augmenter
 from lib.data.batches import Batches, fixed_length
-from lib.data.joints import JOINTS
 from lib.losses.adversarial import adversarial_loss, discriminator_accuracy, discriminator_loss
 from lib.losses.shape_prior import (
     SHAPE_WEIGHT,
@@ -27,6 +26,7 @@ from lib.models.pediatric_networks import (
     pediatric_network,
 )
 from lib.models.shape_autoencoder import ShapeAutoencoder
+from lib.studies.common.joints import JOINTS
 from lib.studies.pediatric.data import Data
 from lib.studies.pediatric.evaluation import labels_of
 from lib.training.loop import Fit, fit, mixed_precision, report_to

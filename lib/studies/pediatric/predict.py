@@ -4,8 +4,8 @@ from functools import partial
 
 import numpy as np
 
-from lib.data.joints import JOINTS
 from lib.data.volumes import Volume, nearest, resized
+from lib.studies.common.joints import JOINTS
 from lib.studies.common.task import Found, Prepared, Task
 from lib.studies.common.volumes import VOLUMES
 from lib.studies.pediatric import evaluation, learning

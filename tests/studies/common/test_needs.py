@@ -11,10 +11,10 @@ from lib.app.check_data import check
 from lib.base import paths
 from lib.base.errors import OsteoBookError
 from lib.data.cases import find_cases
-from lib.data.joints import JOINTS
 from lib.data.splits import hold_out
 from lib.engine.profiles import PROFILES
 from lib.studies.common import needs
+from lib.studies.common.joints import JOINTS
 from lib.studies.hand import data as hand
 from lib.studies.humerus import learn as humerus
 from lib.studies.knee import learn as knee
