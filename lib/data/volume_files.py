@@ -105,7 +105,8 @@ def _series(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     series = {each["SeriesInstanceUID"] for each in slices}
     if len(slices) < 2 or len(series) > 1:
         reason = f"{len(slices)} DICOM slices of {len(series)} series"
-        raise DataError(describe(folder, reason, "one series", "keep one series per folder"))
+        fix = "give a folder that holds the files of one series and no others"
+        raise DataError(describe(folder, reason, "a series", fix))
     for name in ALIKE:
         if np.ptp([each[name] for each in slices], axis=0).max() > ROUNDING:
             reason, fix = f"slices that differ in {name}", "keep one series per folder"
