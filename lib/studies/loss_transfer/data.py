@@ -9,10 +9,10 @@ import pandas as pd
 
 from lib.base.files import listing
 from lib.data.cases import find_cases, load_structures
-from lib.data.joints import JOINTS
 from lib.data.preprocess import contrast_stretch, prepare_all, prepare_structures, resize
 from lib.data.splits import complete_split
 from lib.studies.pediatric import data as pediatric_data
+from lib.studies.pediatric.joints import JOINTS
 
 
 class Task(NamedTuple):

@@ -6,12 +6,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from lib.base.errors import SettingError
+from lib.base.errors import DataError, SettingError
 from lib.base.files import listing
 from lib.base.paths import data_root as resolve
 from lib.data.cases import find_cases
-from lib.data.joints import JOINTS, of_joint
 from lib.data.volumes import read_labels, read_volume, resized
+from lib.studies.pediatric.joints import JOINTS, joint_problems, of_joint
 
 
 class Data(NamedTuple):
@@ -34,7 +34,10 @@ def examinations(data_root: str, joint: str) -> pd.DataFrame:
     """
     if joint not in JOINTS:
         raise SettingError(f"joint: found {joint!r}; expected one of {', '.join(JOINTS)}.")
-    return of_joint(find_cases(resolve(data_root), "pediatric"), joint)
+    cases = find_cases(resolve(data_root), "pediatric")
+    if problems := joint_problems(resolve(data_root) / "pediatric", cases):
+        raise DataError("\n".join(problems))
+    return of_joint(cases, joint)
 
 
 def load(trial: dict, data_root: str) -> Data:

@@ -15,11 +15,11 @@ import torch
 
 from lib.base.errors import SettingError
 from lib.base.files import replacing, write_table
-from lib.data.joints import JOINTS
 from lib.metrics import dice
 from lib.models.shape_autoencoder import ShapeAutoencoder, frozen, pooled_codes
 from lib.studies.pediatric import evaluation, learning
 from lib.studies.pediatric.data import Data, examinations, load, split
+from lib.studies.pediatric.joints import JOINTS
 from lib.training.checkpoints import load_weights, save_weights
 from lib.training.loop import seed_everything
 

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from lib.data.augmentation import pediatric_augmenter
 from lib.data.batches import Batches, fixed_length
-from lib.data.joints import JOINTS
 from lib.losses.adversarial import adversarial_loss, discriminator_accuracy, discriminator_loss
 from lib.losses.shape_prior import (
     SHAPE_WEIGHT,
@@ -29,6 +28,7 @@ from lib.models.pediatric_networks import (
 from lib.models.shape_autoencoder import ShapeAutoencoder
 from lib.studies.pediatric.data import Data
 from lib.studies.pediatric.evaluation import labels_of
+from lib.studies.pediatric.joints import JOINTS
 from lib.training.loop import Fit, fit, mixed_precision, report_to
 from lib.training.short_trainings import linear_fall, start_at_shares
 

@@ -4,11 +4,11 @@ from functools import partial
 
 import numpy as np
 
-from lib.data.joints import JOINTS
 from lib.data.volumes import Volume, nearest, resized
 from lib.studies.common.task import Found, Prepared, Task
 from lib.studies.common.volumes import VOLUMES
 from lib.studies.pediatric import evaluation, learning
+from lib.studies.pediatric.joints import JOINTS
 
 
 def prepare(trial: dict, pixels: np.ndarray) -> Prepared:

@@ -11,7 +11,6 @@ from lib.app.check_data import check
 from lib.base import paths
 from lib.base.errors import OsteoBookError
 from lib.data.cases import find_cases
-from lib.data.joints import JOINTS
 from lib.data.splits import hold_out
 from lib.engine.profiles import PROFILES
 from lib.studies.common import needs
@@ -20,6 +19,7 @@ from lib.studies.humerus import learn as humerus
 from lib.studies.knee import learn as knee
 from lib.studies.pediatric import trials as pediatric_trials
 from lib.studies.pediatric.data import split as pediatric_split
+from lib.studies.pediatric.joints import JOINTS
 from tests.make.hand import make_hand_fixture
 from tests.make.humerus import make_mask_fixture
 from tests.make.knee import make_knee_fixture

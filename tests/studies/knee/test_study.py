@@ -53,7 +53,7 @@ def test_own_frames_pass_the_check(tmp_path, capsys):
     folder = str(make_knee_fixture(tmp_path / "knee", frames=9))
     report = check(folder)
     assert report.problems == [] and "cases: 90, subjects: 10" in report.summary
-    assert main(["check", folder]) == 0 and "problems: 0" in capsys.readouterr().out
+    assert main([folder]) == 0 and "problems: 0" in capsys.readouterr().out
 
 
 def test_own_frames_are_cropped_to_their_central_square(data_root):
