@@ -12,7 +12,7 @@ from lib.base.errors import OsteoBookError, SettingError
 from lib.engine.complexity import gigaflops
 from lib.metrics import dice
 from lib.models import pretrained
-from lib.models.knee_networks import FAMILIES, NETWORKS, R10, WIDTHS, encoder_of, knee_network
+from lib.models.knee_networks import NETWORKS, R10, WIDTHS, encoder_of, knee_network
 from lib.models.knee_parameters import parameter_table
 from lib.models.pooling import AveragePool, pool_by_products
 from lib.models.pretrained import CLASSIFIERS, imagenet_weights, published_at
@@ -21,6 +21,8 @@ from lib.training.loop import mixed_precision
 # isort: split
 import segmentation_models_pytorch as smp
 import timm
+
+LIBRARY = [name for name, family in NETWORKS.items() if family.library is not None]
 
 
 @pytest.fixture(scope="module")
@@ -125,13 +127,12 @@ def test_auxiliary_head_trains_the_stage_below_it(name):
     assert sum(p.grad.abs().sum() for p in stage.parameters()) > 0
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", LIBRARY)
 def test_same_logits_as_the_library_with_the_same_weights(name):
     network = knee_network(name, "quick").eval()
-    build, options = FAMILIES[name]
-    theirs = build(
-        encoder_weights=None, classes=4, upsampling=1, **options, **WIDTHS["quick"][name]
-    )
+    family = NETWORKS[name]
+    build, options = family.library, family.options
+    theirs = build(encoder_weights=None, classes=4, upsampling=1, **options, **NETWORKS[name].quick)
     theirs.encoder.load_state_dict(network.encoder.state_dict())
     theirs.decoder.load_state_dict(network.decoder.state_dict())
     theirs.segmentation_head.load_state_dict(network.last[1].state_dict())
@@ -236,7 +237,7 @@ def published(name, width="quick"):
 
 
 @pytest.mark.parametrize("suffix", ["pth", "safetensors"])
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", LIBRARY)
 def test_encoder_takes_published_weights_from_a_file(name, suffix, tmp_path):
     state, path = published(name), tmp_path / f"weights.{suffix}"
     save_file(state, path) if suffix == "safetensors" else torch.save(state, path)
@@ -244,12 +245,12 @@ def test_encoder_takes_published_weights_from_a_file(name, suffix, tmp_path):
     for key, value in found.items():
         assert torch.equal(value, state[key.removeprefix("model.")])
     left = {key for key in state if key not in {k.removeprefix("model.") for k in found}}
-    short = WIDTHS["quick"][name].get("encoder_depth") == 4  # built without the last stage
+    short = NETWORKS[name].quick.get("encoder_depth") == 4  # built without the last stage
     assert all(key.startswith(CLASSIFIERS + ("layer4.",) * short) for key in left)
 
 
 def test_the_papers_encoders_take_their_libraries_weights(paper):
-    for name in FAMILIES:
+    for name in LIBRARY:
         keys = {key.removeprefix("model.") for key in paper[name].encoder.state_dict()}
         if encoder_of(name).startswith("tu-"):
             keys |= {"fc.weight", "fc.bias"}
