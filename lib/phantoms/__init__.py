@@ -24,22 +24,15 @@ class Scene(NamedTuple):
 
 
 SCENES = {
-    "shoulder": Scene(
-        "lib.phantoms.scenes.shoulder.scene", "humerus", "shoulder, axillary radiograph", 286
-    ),
-    "wrist": Scene(
-        "lib.phantoms.scenes.wrist.scene", "wrist", "fractures of wrist and forearm", 160
-    ),
-    "knee": Scene(
-        "lib.phantoms.scenes.knee.scene", "knee", "knee in motion, lateral fluoroscopy", 1297
-    ),
-    "hand": Scene(
-        "lib.phantoms.scenes.hand.scene", "hand", "hand radiograph with bone density", 1346
-    ),
-    "ankle_mr": Scene("lib.phantoms.scenes.ankle_mr.scene", "pediatric", "child's ankle, MR", 17),
-    "shoulder_mr": Scene(
-        "lib.phantoms.scenes.shoulder_mr.scene", "pediatric", "child's shoulder, MR", 15
-    ),
+    name: Scene(f"lib.phantoms.scenes.{name}.scene", study, what, cases)
+    for name, study, what, cases in (
+        ("shoulder", "humerus", "shoulder, axillary radiograph", 286),
+        ("wrist", "wrist", "fractures of wrist and forearm", 160),
+        ("knee", "knee", "knee in motion, lateral fluoroscopy", 1297),
+        ("hand", "hand", "hand radiograph with bone density", 1346),
+        ("ankle_mr", "pediatric", "child's ankle, MR", 17),
+        ("shoulder_mr", "pediatric", "child's shoulder, MR", 15),
+    )
 }
 
 

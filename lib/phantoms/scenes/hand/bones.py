@@ -25,7 +25,7 @@ from lib.phantoms.scenes.hand.shapes import (
     Digit,
 )
 from lib.phantoms.shapes.body import Bone, Limb, Sheet
-from lib.phantoms.shapes.geometry import Ellipsoid, Pose, Union, pose
+from lib.phantoms.shapes.geometry import Ellipsoid, Pose, Union, pose, transformed
 from lib.phantoms.shapes.plate import Plate
 from lib.phantoms.shapes.tube import Tube
 
@@ -56,10 +56,10 @@ def hand(build: Build) -> tuple[list[Bone], list[Limb | Sheet], dict[str, Tube]]
     for number, digit in enumerate(DIGITS):
         digit_bones, digit_flesh = _digit(build, number, digit)
         bones, flesh = bones + digit_bones, flesh + digit_flesh
-    bones += [bone.moved(forearm) for bone in _forearm(build)]
+    bones += transformed(_forearm(build), forearm)
     tubes = {bone.name: bone.solid for bone in bones if isinstance(bone.solid, Tube)}
     tubes["ulna"] = bones[-1].solid.parts[0]  # without its styloid
-    flesh += [*_palm(build), _wrist(build).moved(forearm)]
+    flesh += [*_palm(build), transformed(_wrist(build), forearm)]
     flesh += _thumb_web(build, tubes["M1"], tubes["M2"])
     return bones, flesh, tubes
 
@@ -168,7 +168,7 @@ def _carpus(build: Build, row: Pose) -> list[Bone]:
         place = (np.array(centre) + 0.7 * next(noise)) * build.size
         solid = Ellipsoid(place, np.array(radii) * build.size, cortex=wall)
         bones.append(Bone(name, solid, "", 1.15 * build.density, build.grain))
-    return [bone.moved(row) if bone.name in PROXIMAL_ROW else bone for bone in bones]
+    return [transformed(bone, row) if bone.name in PROXIMAL_ROW else bone for bone in bones]
 
 
 def _forearm(build: Build) -> list[Bone]:
