@@ -1,7 +1,10 @@
 """Synthetic radiographs and MR volumes with exact truth: the default data of every study.
 
-A scene is a module with ``generate(seed, index, size, device) -> Phantom``. Radiographs are made of
-``geometry``, ``tube`` and ``plate`` by ``body`` and ``xray``, MR volumes by ``mr``.
+``shapes``: bones and soft tissue as solids, for X-rays (``geometry tube plate carve body``) and for
+MR (``solids canvas tissue``). ``physics``: how pictures arise (``xray artefacts texture`` and
+``mr scan``), the random numbers (``chance``) and each scene's ranges (``acquisition``). ``scenes``:
+one room per scene, whose ``scene`` module has ``generate(seed, index, size, device) -> Phantom``.
+``phantom``: the case itself; ``readers``: several people's masks of it; ``sheet``: contact sheets.
 """
 
 from importlib import import_module

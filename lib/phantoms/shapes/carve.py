@@ -2,7 +2,7 @@
 
 A convex solid meets every ray in one stretch. Planes, balls and ellipsoids shorten it (joint
 surfaces) or are taken out of it (sockets), and cracks divide it into fragments, which can then be
-moved like any solid. Chords, and so masks, stay exact in any pose in which the solid's own are.
+transformed like any solid. Chords and masks are exact in any pose in which the solid's own are.
 """
 
 from collections.abc import Sequence
@@ -12,14 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lib.phantoms.shapes.geometry import (
-    FAR,
-    Ellipsoid,
-    Frame,
-    Section,
-    chord,
-    common_bounds,
-)
+from lib.phantoms.shapes.geometry import FAR, Ellipsoid, Frame, Section, chord, common_bounds
 
 FAR_MM = 3.0  # beyond the highest waves, where only the side of a crack matters
 NEAR_MM = 28.0  # from a crack's middle to its rim at most

@@ -184,7 +184,7 @@ def _by_start(low: Tensor, high: Tensor) -> tuple[Sequence[Tensor], Sequence[Ten
 def curve_table(knots: Sequence[Sequence[float]], samples: int = 256) -> np.ndarray:
     """Monotone cubic (no overshoot) through knots (t, values...), sampled on t = 0..1; read-only.
 
-    Kept, because views and frames of one subject, and fragments of one bone, share their curves.
+    Cached: the views and frames of a subject and the fragments of a bone share their curves.
     """
     return _curve_table(tuple(tuple(map(float, knot)) for knot in knots), samples)
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lib.phantoms.scenes.knee import scene as knee
-from lib.phantoms.scenes.knee.bones import (  # fmt: skip
+from lib.phantoms.scenes.knee.bones import (
     landmarks,
     patella_length_mm,
     patella_outline,

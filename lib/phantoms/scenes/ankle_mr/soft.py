@@ -1,4 +1,4 @@
-"""Soft tissue of the ankle, in the frames and at the size of ``ankle_mr``."""
+"""Soft tissue of the ankle, in the frames and at the size of ``scene``."""
 
 import numpy as np
 

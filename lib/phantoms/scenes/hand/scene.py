@@ -56,7 +56,7 @@ RANGES = {
     "above_mm": ("uniform", -25.0, 50.0, "mm free above the longest finger; below 0 it is cut"),
     "field_mm": ("uniform", 195.0, 345.0, "mm over the image's height; plates are 300 and 430"),
     "orientation": ("uniform", 0.0, 1.0, "stored fingers down below UPSIDE_DOWN"),
-    # things on the picture; the shares of each stand in hand_worn
+    # things on the picture; how often each is there: see ``worn``
     "finger": ("uniform", 0.0, 1.0, "a ring on the third or fourth finger"),
     "wrist": ("uniform", 0.0, 1.0, "a watch or a bangle"),
     "dressing": ("uniform", 0.0, 1.0, "a bandage, or a plaster splint under it"),

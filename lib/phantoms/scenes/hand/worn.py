@@ -1,7 +1,7 @@
 """What a hand may wear or lie under when it is X-rayed: ring, watch, bangle, dressing, cable.
 
 Everything is drawn before any pixel, so that it is the same at every size, and is added to the
-paths of the materials. Which things are there, and how often, stands in the scene's table.
+paths of the materials. The tables below say how often each thing is there.
 """
 
 from typing import NamedTuple

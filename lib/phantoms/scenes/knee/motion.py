@@ -18,7 +18,7 @@ from lib.phantoms.scenes.knee.bones import (
     patella_outline,
     rolling_curve,
     track,
-)  # fmt: skip
+)
 from lib.phantoms.shapes.geometry import Pose, pose
 
 CONTACT_MM, ROLLBACK_MM, ROLLBACK_DEG = 5.0, 13.0, 120.0  # of the plateau, forwards of its middle

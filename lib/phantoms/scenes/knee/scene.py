@@ -16,7 +16,7 @@ from lib.phantoms.physics.artefacts import clothing, collimator, leads, round_fi
 from lib.phantoms.physics.chance import draw_from, stream
 from lib.phantoms.physics.texture import smooth_field, trabecular_tile
 from lib.phantoms.physics.xray import blur, develop, expose
-from lib.phantoms.scenes.knee.bones import (  # fmt: skip
+from lib.phantoms.scenes.knee.bones import (
     Build,
     femur,
     fibula,
@@ -26,7 +26,7 @@ from lib.phantoms.scenes.knee.bones import (  # fmt: skip
     tibia,
 )
 from lib.phantoms.scenes.knee.motion import Posture, posture
-from lib.phantoms.scenes.knee.soft import (  # fmt: skip
+from lib.phantoms.scenes.knee.soft import (
     Flesh,
     bystander,
     fat_pads,
@@ -34,13 +34,7 @@ from lib.phantoms.scenes.knee.soft import (  # fmt: skip
     quadriceps_tendon,
     skin,
 )
-from lib.phantoms.shapes.body import (
-    exchange_fat,
-    materials,
-    project_bones,
-    soft_tissue,
-    thickness,
-)
+from lib.phantoms.shapes.body import exchange_fat, materials, project_bones, soft_tissue, thickness
 from lib.phantoms.shapes.geometry import Frame, Pose, pose, transformed
 
 STRUCTURES = ("patella", "femur", "tibia", "tendon")

@@ -121,8 +121,9 @@ def scapula(build: Build) -> list[Bone]:
     def plate(outline, half, rim, cortex, z_mm=0.0) -> Plate:
         half = half if callable(half) else half * size
         origin = np.array([0, 0, z_mm * size])
-        return Plate(outline * size, half, rim * size, cortex * build.cortex, smooth=False,
-                     origin=origin)  # fmt: skip
+        return Plate(
+            outline * size, half, rim * size, cortex * build.cortex, smooth=False, origin=origin
+        )
 
     def closed(points, shake: float, start: int) -> np.ndarray:
         points = np.array(points, float)

@@ -104,18 +104,10 @@ def subject(seed: int, number: int) -> Subject:
     rng = _rng(seed, number)
     man = bool(rng.uniform() < 0.55)
     value = {name: draw(rng, name) for name in RANGES}
-    build = Build(
-        size=value["size"] * (1.05 if man else 0.94),
-        breadth=value["breadth"],
-        head=value["head"],
-        gap_mm=value["gap_mm"],
-        offset_mm=value["offset_mm"],
-        version_deg=value["version_deg"],
-        cortex=value["cortex"],
-        density=float(np.clip(value["density"], 0.1, 0.45)),
-        grain=value["grain"],
-        jitter=np.clip(rng.standard_normal(90), -2, 2),
-    )
+    value["size"] *= 1.05 if man else 0.94
+    value["density"] = float(np.clip(value["density"], 0.1, 0.45))
+    value["jitter"] = np.clip(rng.standard_normal(90), -2, 2)
+    build = Build(*(value[name] for name in Build._fields))
     side, sex = "right" if rng.uniform() < 0.5 else "left", "male" if man else "female"
     age = int(np.clip(rng.normal(48, 19), 16, 90))
     return Subject(f"S{number:03d}", side, sex, age, build, value["flesh"], value["fat_mm"])
@@ -251,7 +243,7 @@ def _radiograph(rng, frame: Frame, person: Subject, view: dict, paths: dict) -> 
 
 
 def _truth(person, view: dict, held: Posture, place: Pose, frame: Frame, view_number: int) -> dict:
-    """Plain facts; the head's centre in pixels and its radius, to be found again in the mask."""
+    """Plain facts, with the head's centre in pixels and its radius to compare with the mask."""
     centre = frame.pixels(place.point(np.array([[*held.slip_mm, 0.0]])))[0]
     return {
         "subject": person.name,

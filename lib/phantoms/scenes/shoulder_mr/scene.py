@@ -57,12 +57,7 @@ RANGES = {
     "arm_deg": ("uniform", -20.0, 35.0, "inward turn of a healthy arm; 25 more with palsy"),
     "abduction_deg": ("uniform", 4.0, 14.0, "of the arm from the trunk"),
     "protraction_deg": ("uniform", 29.0, 40.0, "of the scapula from the coronal plane"),
-    "flattening": (
-        "uniform",
-        0.72,
-        0.88,
-        "palsy: head's radius towards the glenoid, share",
-    ),
+    "flattening": ("uniform", 0.72, 0.88, "palsy: head's radius towards the glenoid, share"),
     "hypoplasia": ("uniform", 0.80, 0.92, "palsy: size of the scapula, share of normal"),
     "subluxation_mm": ("uniform", 3.0, 9.0, "palsy: head behind the glenoid's centre"),
     "elevation_mm": ("uniform", 4.0, 14.0, "palsy: scapula higher on the chest"),

@@ -1,4 +1,4 @@
-"""Soft tissue of shoulder and chest, in the frames and at the size of ``shoulder_mr``."""
+"""Soft tissue of shoulder and chest, in the frames and at the size of ``scene``."""
 
 import numpy as np
 import torch

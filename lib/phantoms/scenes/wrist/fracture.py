@@ -97,7 +97,7 @@ def break_bones(
 ) -> Injured:
     """Cut the subject's solids; ``whole`` has the ulna as (shaft, styloid).
 
-    The hand's own solids are not moved here: the caller moves them by ``hand``.
+    The hand's own solids stay where they are: the caller transforms them by ``hand``.
     """
     solids, cracked = dict(whole), {}
     solids["ulna"] = Union(whole["ulna"])

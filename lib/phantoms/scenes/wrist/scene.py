@@ -1,6 +1,6 @@
 """Wrist and forearm, posteroanterior and lateral radiographs, most with a fracture.
 
-Two cases a subject: even indices are the posteroanterior view, odd ones the lateral view of the
+Two cases per subject: even indices are the posteroanterior view, odd ones the lateral view of the
 same anatomy and the same fracture, turned by 90 degrees.
 """
 
@@ -33,7 +33,7 @@ CAST_PIECES = 5  # of the flesh: forearm and carpus; ends at the metacarpals' he
 
 # name -> (law, first, second, unit and why); uniform: from, to; normal: mean, SD
 RANGES = {
-    # subject; anatomy and fractures: see wrist_bones and wrist_fracture
+    # subject; anatomy and fractures: see ``bones`` and ``fracture``
     "size": ("normal", 1.0, 0.07, "of the average hand; women and men together"),
     "breadth": ("lognormal", 0.0, 0.06, "of long bones relative to their length"),
     "flesh": ("lognormal", -0.10, 0.10, "of soft tissue"),
@@ -68,7 +68,7 @@ draw, _rng = partial(draw_from, RANGES), partial(stream, SCENE_ID)
 
 
 def subject_fracture(seed: int, subject: int) -> Fracture:
-    """The fracture of a subject; kinds keep their shares in any stretch of subjects."""
+    """The fracture of a subject; each kind keeps its share in any run of consecutive subjects."""
     place = (float(_rng(seed, 1, 0).uniform()) + GOLDEN * subject) % 1
     return draw_fracture(place, _rng(seed, 3, subject))
 
@@ -79,8 +79,8 @@ def generate(
     """Radiograph of case ``index``; size: a side, or (height, width), default 256.
 
     Bright bone. Masks: ``STRUCTURES`` in order, which may overlap, and "fracture"; they end at the
-    collimator. truth["boxes"]: list of [left, top, right, bottom] in pixel edges,
-    one a broken bone.
+    collimator. truth["boxes"]: one [left, top, right, bottom] per broken bone, in
+    pixel edges.
     """
     height, width = (size, size) if np.isscalar(size) else size or (SIZE, SIZE)
     subject, rng = index // 2, _rng(seed, 5, index)
@@ -128,7 +128,7 @@ class Wrist(NamedTuple):
     """Everything in view coordinates: bones, cut bones' fragments, flesh, middle of interest."""
 
     bones: list[Bone]
-    fragments: list[list[Carved]]  # one list a broken bone
+    fragments: list[list[Carved]]  # one list per broken bone
     margin_mm: float  # around a fracture surface: half the gap and what is seen at least
     flesh: list[tuple[Flesh, Pose]]
     focus: np.ndarray
@@ -184,7 +184,7 @@ def _frame(rng, field_mm: float, size, focus: np.ndarray, build: Build, axis: np
 
 
 def _picture(rng: np.random.Generator, frame: Frame, build: Build, wrist: Wrist, letter: str):
-    """Image in [0, 1], masks by structure, a fracture zone a broken bone, all half as fine.
+    """Image in [0, 1], masks by structure and one zone per broken bone, at half the pixels.
 
     Rays are traced on ``frame``; the detector's pixels average the signal of 2 x 2 of them.
     """
