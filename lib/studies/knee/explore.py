@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from lib.figures import STRUCTURES as COLOURS, loss_explorer
 from lib.losses.boundary import signed_distance
-from lib.studies.humerus.explore import dice_savings
+from lib.studies.common.dice_savings import dice_savings
 from lib.studies.knee import learn as knee
 from lib.studies.knee.losses import MIXES, Terms, needs_distance
 from lib.studies.knee.pictures import final_model

@@ -1,4 +1,4 @@
-"""What the networks of finished trials cost: time, arithmetic, parameters; apart from all results.
+"""What the networks of a finished trial cost: parameters, arithmetic, time.
 
 Measured once (``lib.engine.derived``), so nothing here may import what changes with a figure.
 """
@@ -12,19 +12,9 @@ from lib.engine.latency import measure
 from lib.engine.trials import stored_trial
 from lib.models import count_parameters
 from lib.models.knee_networks import NETWORKS, knee_network
-from lib.studies.humerus.learn import METRIC_SIZE
-from lib.studies.humerus.learner import Learner
 
 
-def humerus_speed(folder: Path, device: str) -> pd.DataFrame:
-    """Latency and throughput at 256 x 256 of a trial's network, on the CPU and on ``device``."""
-    network = Learner(stored_trial(folder) | {"weights": "none"}, n_training=1).network
-    shape = (3, METRIC_SIZE, METRIC_SIZE)
-    rows = [{"device": name} | measure(network, shape, name) for name in {"cpu": 0, device: 0}]
-    return pd.DataFrame(rows)
-
-
-def knee_costs(folder: Path, device: str) -> pd.DataFrame:
+def network_costs(folder: Path, device: str) -> pd.DataFrame:
     """Parameters (millions, without the auxiliary head), GFLOPs and latency at a trial's size."""
     trial, rows = stored_trial(folder), []
     shape = (3, trial["image_size"], trial["image_size"])
