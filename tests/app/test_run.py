@@ -515,7 +515,7 @@ def test_changed_code_data_and_versions(finished, monkeypatch, place):
     (place / "lib").mkdir()
     (place / "requirements.txt").touch()
     monkeypatch.setattr(paths, "ROOT", place)
-    assert reason(finished) == "changed: data, library, notebook, requirements.txt"
+    assert reason(finished) == "changed: data, library, notebook, requirements"
 
 
 def test_stored_outputs_are_no_change(finished):
@@ -638,7 +638,7 @@ def test_clean_tells_what_it_deleted(place, capsys, fake_trials):
 # --- checks --------------------------------------------------------------------------------------
 
 CHECKS = {
-    "lint": ["ruff check", "ruff format", "imports"],
+    "lint": ["ruff check", "ruff format", "imports", "spelling", "guard"],
     "unit": ["pytest"],
     "notebooks": ["notebooks"],
 }
