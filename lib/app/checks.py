@@ -39,6 +39,8 @@ def _checks(folder: Path) -> dict[str, dict[str, tuple[list[str], dict[str, str]
         "ruff check": [*python, "ruff", "check", *SOURCES],
         "ruff format": [*python, "ruff", "format", "--check", *SOURCES],
         "imports": [str(tools / "lint-imports"), "--no-cache", "--no-logo"],
+        "spelling": [*python, "codespell_lib"],
+        "guard": [sys.executable, ".ci/guard.py"],
     }
     unit = {"pytest": [*python, "pytest", "-q"]}
     timeout = f"--nbval-cell-timeout={CELL_TIMEOUT_SECONDS}"
