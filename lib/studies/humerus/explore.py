@@ -11,7 +11,7 @@ from lib.data.prepared import THRESHOLD
 from lib.figures import loss_explorer, method_style
 from lib.losses.boundary import signed_distance
 from lib.losses.focal import foreground_alpha
-from lib.studies.common.savings import dice_savings
+from lib.studies.common.dice_savings import dice_savings
 from lib.studies.humerus.data import load, split
 from lib.studies.humerus.learn import probabilities
 from lib.studies.humerus.methods import TERMS, term_value
