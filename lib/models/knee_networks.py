@@ -7,6 +7,7 @@ enlargement of the logits without aligned corners, and the auxiliary head.
 """
 
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
@@ -23,7 +24,7 @@ import segmentation_models_pytorch as smp
 from segmentation_models_pytorch.base.initialization import initialize_decoder, initialize_head
 
 R50C, R10 = "tu-resnet50c", "tu-resnet10t"  # both with a stem of three 3 x 3 convolutions
-WIDTHS = {
+WIDTHS: dict[str, dict[str, dict[str, Any]]] = {
     "paper": {
         "fcn_unet": {"width": 64},
         "pspnet": {
@@ -89,10 +90,14 @@ def knee_network(
     Raises:
         SettingError: if there is no such network or width, or a file is named for the U-Net.
         OsteoBookError: if the weights cannot be had or belong to another network.
+
+    >>> import torch
+    >>> knee_network("fcn_unet", "quick", channels_out=2).eval()(torch.ones(1, 3, 32, 32)).shape
+    torch.Size([1, 2, 32, 32])
     """
     encoder_name = encoder_of(name, width)
     settings = WIDTHS[width][name]
-    if name == "fcn_unet":
+    if encoder_name is None:
         network = _unet(settings["width"], channels_out)
         if weights not in (None, "imagenet"):
             raise SettingError(f"weights: found {weights} for fcn_unet; expected none or imagenet.")
@@ -110,10 +115,13 @@ def encoder_of(name: str, width: str = "paper") -> str | None:
 
     Raises:
         SettingError: if there is no such network or width.
+
+    >>> encoder_of("segformer"), encoder_of("fcn_unet")
+    ('mit_b2', None)
     """
-    for what, found, known in (("width", width, WIDTHS), ("network", name, NETWORKS)):
-        if found not in known:
-            raise SettingError(f"{what}: found {found!r}; expected one of {', '.join(known)}.")
+    for what, given, known in (("width", width, WIDTHS), ("network", name, NETWORKS)):
+        if given not in known:
+            raise SettingError(f"{what}: found {given!r}; expected one of {', '.join(known)}.")
     return WIDTHS[width][name].get("encoder_name")
 
 
@@ -169,8 +177,8 @@ def _enlarged(logits: Tensor, x: Tensor) -> Tensor:
 
 
 def _unet(width: int, channels_out: int) -> KneeNetwork:
-    # Initialised as the library does its decoders: from torch's own weights the narrow network does
-    # not find rare structures in 150 iterations.
+    # Initialised as the library initialises its decoders: from torch's own weights the narrow
+    # network does not learn rare structures in 150 iterations.
     encoder, decoder, last = UNetLevels(width), LastLevel(width), nn.Conv2d(width, channels_out, 1)
     for part in (encoder, decoder):
         initialize_decoder(part)
@@ -178,7 +186,7 @@ def _unet(width: int, channels_out: int) -> KneeNetwork:
     return KneeNetwork(encoder, decoder, last, _auxiliary(2 * width, width, channels_out))
 
 
-def _from_library(name: str, settings: dict, channels_out: int) -> KneeNetwork:
+def _from_library(name: str, settings: dict[str, Any], channels_out: int) -> KneeNetwork:
     build, options = FAMILIES[name]
     options = options | settings | {"classes": channels_out, "upsampling": 1}
     parts = build(encoder_weights=None, **options)
