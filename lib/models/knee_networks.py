@@ -119,6 +119,10 @@ def knee_network(
     Raises:
         SettingError: if there is no such network or width, or a file is named for the U-Net.
         OsteoBookError: if the weights cannot be had or belong to another network.
+
+    >>> import torch
+    >>> knee_network("fcn_unet", "quick", channels_out=2).eval()(torch.ones(1, 3, 32, 32)).shape
+    torch.Size([1, 2, 32, 32])
     """
     encoder_name, family = encoder_of(name, width), NETWORKS[name]
     if family.library is None:
@@ -139,6 +143,9 @@ def encoder_of(name: str, width: str = "paper") -> str | None:
 
     Raises:
         SettingError: if there is no such network or width.
+
+    >>> encoder_of("segformer"), encoder_of("fcn_unet")
+    ('mit_b2', None)
     """
     return _settings(NETWORKS[name], width).get("encoder_name")
 
@@ -201,8 +208,8 @@ def _enlarged(logits: Tensor, x: Tensor) -> Tensor:
 
 
 def _unet(width: int, channels_out: int) -> KneeNetwork:
-    # Initialised as the library does its decoders: from torch's own weights the narrow network does
-    # not find rare structures in 150 iterations.
+    # Initialised as the library initialises its decoders: from torch's own weights the narrow
+    # network does not learn rare structures in 150 iterations.
     encoder, decoder, last = UNetLevels(width), LastLevel(width), nn.Conv2d(width, channels_out, 1)
     for part in (encoder, decoder):
         initialize_decoder(part)

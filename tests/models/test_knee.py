@@ -39,18 +39,24 @@ def test_parameters_differ_from_the_framework_as_stated():
     """What MMSegmentation has more or less, layer by layer."""
     table = parameter_table().set_index("network")
     assert list(table.index) == list(NETWORKS)
+    pspnet = [
+        (1 - 9) * 4096 * 512,  # joined by 1 x 1
+        (9 - 1) * 512 * 4,  # classified by 3 x 3
+        512 - 2 * 512,  # bias, no batch norm
+    ]
+    deeplabv3plus = [
+        (1 - 9) * 2560 * 512,  # joined by 1 x 1,
+        9 * 512 + 512 * 512 + 2 * 512,  # and a separable 3 x 3
+        -(9 * 512 + 512 * 512 + 4 * 512),  # second separable convolution of the decoder
+        -3 * 2 * 2048 - 2 * 560,  # batch norm inside separable ones
+    ]
     assert table.difference.to_dict() == {
         "fcn_unet": 0,
-        "pspnet": (1 - 9) * 4096 * 512  # joined by 1 x 1
-        + (9 - 1) * 512 * 4  # classified by 3 x 3
-        + 512 - 2 * 512,  # bias, no batch norm
-        "deeplabv3plus": (1 - 9) * 2560 * 512  # joined by 1 x 1,
-        + 9 * 512 + 512 * 512 + 2 * 512  # and a separable 3 x 3
-        - (9 * 512 + 512 * 512 + 4 * 512)  # second separable convolution of the decoder
-        - 3 * 2 * 2048 - 2 * 560,  # batch norm inside separable ones
+        "pspnet": sum(pspnet),
+        "deeplabv3plus": sum(deeplabv3plus),
         "upernet": 2 * (256 + 512 + 1024 + 2048),  # layer norms
         "segformer": 4 * 256 - 4 * 2 * 256,  # bias, no batch norm
-    }  # fmt: skip
+    }
     millions = {"fcn_unet": 29.06, "pspnet": 48.96, "deeplabv3plus": 43.58, "upernet": 66.40}
     for name, value in (millions | {"segformer": 24.72}).items():
         assert table.mmsegmentation[name] / 1e6 == pytest.approx(value, abs=0.01)

@@ -9,7 +9,7 @@ from lib.metrics import (
     relative_volume_difference,
     surface_distances,
 )
-from lib.metrics.postprocessing import clean_bones, clean_union, labels_of_claims
+from lib.metrics.postprocessing import clean_bones, clean_union, labels_by_argmax
 
 HALF = 127.5  # of 255
 OVERLAPS = {"dice": "dice", "sensitivity": "recall", "specificity": "specificity"}
@@ -25,7 +25,7 @@ def labels_of(probabilities: list[np.ndarray]) -> np.ndarray:
     """
     if len(probabilities[0]) > 1:
         return probabilities[0].argmax(0).astype(np.uint8)
-    return labels_of_claims(np.concatenate(probabilities), HALF)
+    return labels_by_argmax(np.concatenate(probabilities), HALF)
 
 
 def cleaned(labels: np.ndarray, bones: tuple[str, ...], strategy: str) -> np.ndarray:
