@@ -18,8 +18,8 @@ def labels_by_argmax(probabilities: np.ndarray, threshold: float = 0.5) -> np.nd
     """One label per voxel from networks of one bone each: the most probable bone (section 3.2.1).
 
     Args:
-        probabilities: C x D x H x W, or C x ... of any shape, each bone's own, in [0, 1].
-        threshold: a voxel with no bone above it is background.
+        probabilities: C x D x H x W, or C x ... of any shape, each bone's own, of any scale.
+        threshold: on that scale; a voxel with no bone above it is background.
 
     Returns:
         uint8 D x H x W; where bones are equally probable, the first.

@@ -157,7 +157,13 @@ def _settings(family: Family, width: str) -> dict[str, Any]:
 
 
 class KneeNetwork(nn.Module):
-    """Encoder, decoder, last layer, and an auxiliary head on the encoder's last level but one."""
+    """Encoder, decoder, last layer, and an auxiliary head on the encoder's last level but one.
+
+    >>> import torch
+    >>> network = knee_network("fcn_unet", "quick")
+    >>> [part.shape for part in network.forward_with_auxiliary(torch.ones(2, 3, 32, 32))]
+    [torch.Size([2, 4, 32, 32]), torch.Size([2, 4, 32, 32])]
+    """
 
     def __init__(
         self, encoder: nn.Module, decoder: nn.Module, last: nn.Module, auxiliary: nn.Module | None

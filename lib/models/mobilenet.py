@@ -71,7 +71,12 @@ def mobilenet_segmenter(
 
 
 class MobileNetSegmenter(nn.Module):
-    """Backbone and head; ``feature_channels`` is C of the features before the last layer."""
+    """Backbone and head; ``feature_channels`` is C of the features before the last layer.
+
+    >>> model = mobilenet_segmenter().eval()
+    >>> model.forward_features(torch.ones(1, 3, 64, 64))[1].shape
+    torch.Size([1, 128, 8, 8])
+    """
 
     def __init__(self, backbone: nn.Module, head: nn.Module, feature_channels: int):
         super().__init__()
@@ -88,7 +93,13 @@ class MobileNetSegmenter(nn.Module):
 
 
 class LrasppHead(nn.Module):
-    """torchvision's LR-ASPP head, with the features it classifies."""
+    """torchvision's LR-ASPP head, with the features it classifies.
+
+    >>> head = LrasppHead(LRASPPHead(4, 8, num_classes=1, inter_channels=6))
+    >>> logits, features = head({"low": torch.ones(2, 4, 4, 4), "high": torch.ones(2, 8, 2, 2)})
+    >>> logits.shape, features.shape
+    (torch.Size([2, 1, 4, 4]), torch.Size([2, 6, 4, 4]))
+    """
 
     def __init__(self, parts: LRASPPHead):
         super().__init__()
@@ -104,7 +115,12 @@ class LrasppHead(nn.Module):
 
 
 class DeepLabHead(nn.Module):
-    """torchvision's DeepLabV3 head, with the features it classifies."""
+    """torchvision's DeepLabV3 head, with the features it classifies.
+
+    >>> head = DeepLabHead(nn.Sequential(nn.Conv2d(4, 8, 1), nn.Conv2d(8, 1, 1)))
+    >>> [part.shape[1] for part in head({"out": torch.ones(2, 4, 4, 4)})]
+    [1, 8]
+    """
 
     def __init__(self, parts: nn.Sequential):
         super().__init__()
@@ -118,7 +134,13 @@ class DeepLabHead(nn.Module):
 
 
 class UNetHead(nn.Module):
-    """Decoder that doubles the grid four times and joins the backbone's level at each."""
+    """Decoder that doubles the grid four times and joins the backbone's level at each.
+
+    >>> sides = dict(zip(TAPS, (32, 16, 8, 4, 2), strict=True))
+    >>> levels = {n: torch.ones(1, TAPS[n], side, side) for n, side in sides.items()}
+    >>> [part.shape for part in UNetHead(channels_out=1)(levels)]
+    [torch.Size([1, 1, 32, 32]), torch.Size([1, 32, 32, 32])]
+    """
 
     CHANNELS = 32
 

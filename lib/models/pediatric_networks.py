@@ -78,6 +78,9 @@ class SegmentationNetwork(nn.Module):
         steps: each joins the coarser map with the next finer level, if there is one left.
         head: gives the logits.
         copies: of the single channel that the encoder needs, 3 where it was made for colours.
+
+    >>> pediatric_network("vgg_unet", channels_out=1, width=8)(torch.ones(2, 1, 16, 16)).shape
+    torch.Size([2, 1, 16, 16])
     """
 
     def __init__(

@@ -18,7 +18,7 @@ OVERLAPS = {"dice": "dice", "sensitivity": "recall", "specificity": "specificity
 def labels_of(probabilities: list[np.ndarray]) -> np.ndarray:
     """Labels uint8 D x H x W of one network of C + 1 classes, or of networks of one bone each.
 
-    The largest class; or the most probable of the bones that claim a voxel, with more than half.
+    The most probable class; or the most probable bone, if its probability exceeds one half.
 
     Args:
         probabilities: uint8 channels x D x H x W each, 255 for 1.
