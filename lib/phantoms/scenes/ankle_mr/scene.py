@@ -17,7 +17,7 @@ from lib.phantoms.physics import scan
 from lib.phantoms.physics.acquisition import imaging_ranges
 from lib.phantoms.physics.chance import draw_from, stream
 from lib.phantoms.physics.mr import Sequence
-from lib.phantoms.scenes.ankle_mr.soft import paint_sinews, paint_soft_tissue
+from lib.phantoms.scenes.ankle_mr import soft
 from lib.phantoms.shapes.canvas import Canvas
 from lib.phantoms.shapes.geometry import Pose, pose, transformed
 from lib.phantoms.shapes.solids import (
@@ -229,9 +229,9 @@ def generate(
     grid = scan.examination_grid(EXTENT_MM, subject["slice_mm"], size, "RIP", (0, 0, 0))
     textures = scan.draw_textures(grid, (1.5, 9, 2), stream(SCENE_ID, seed, index, 1), device)
     canvas = Canvas(grid, SEQUENCE, scan.smooth_warp(grid, 30, subject["warp_mm"], rng), device)
-    paint_soft_tissue(canvas, leg, foot, subject, textures)
+    soft.paint_soft_tissue(canvas, leg, foot, subject, textures)
     canvas.split(2)
-    paint_sinews(canvas, leg, foot, rng)
+    soft.paint_sinews(canvas, leg, foot, rng)
     placed = ((bone, leg.after(at)) for bone, at in bones(subject["age_years"], foot))
     image, masks = scan.examined(canvas, placed, STRUCTURES, textures, subject, rng)
     truth = {name: subject[name] for name in TOLD} | {"orientation": "RIP"}

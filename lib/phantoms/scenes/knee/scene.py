@@ -16,6 +16,7 @@ from lib.phantoms.physics.artefacts import clothing, collimator, leads, round_fi
 from lib.phantoms.physics.chance import draw_from, stream
 from lib.phantoms.physics.texture import smooth_field, trabecular_tile
 from lib.phantoms.physics.xray import blur, develop, expose
+from lib.phantoms.scenes.knee import soft
 from lib.phantoms.scenes.knee.bones import (
     Build,
     femur,
@@ -26,14 +27,7 @@ from lib.phantoms.scenes.knee.bones import (
     tibia,
 )
 from lib.phantoms.scenes.knee.motion import Posture, posture
-from lib.phantoms.scenes.knee.soft import (
-    Flesh,
-    bystander,
-    fat_pads,
-    patellar_tendon,
-    quadriceps_tendon,
-    skin,
-)
+from lib.phantoms.scenes.knee.soft import Flesh
 from lib.phantoms.shapes.body import exchange_fat, materials, project_bones, soft_tissue, thickness
 from lib.phantoms.shapes.geometry import Frame, Pose, pose, transformed
 
@@ -204,12 +198,12 @@ def _picture(rng, frame: Frame, person: Subject, held: Posture, place: Pose):
     texture = _rng(person.view["folds"], 0)  # the same trabeculae in every frame
     tile = trabecular_tile(texture, frame.pixel_mm, device=frame.device)
     projection = project_bones(frame, bones, tile, texture, ("patella", "femur", "tibia"))
-    pieces = transformed(skin(build, flesh, held), place)
+    pieces = transformed(soft.skin(build, flesh, held), place)
     paths = materials(projection, *soft_tissue(frame, pieces, blend_mm=18, fat_mm=flesh.fat_mm))
-    tendon = transformed(patellar_tendon(flesh, held), place)
-    quadriceps = transformed(quadriceps_tendon(build, flesh, held), place)
+    tendon = transformed(soft.patellar_tendon(flesh, held), place)
+    quadriceps = transformed(soft.quadriceps_tendon(build, flesh, held), place)
     tendon_mm = thickness(frame, [tendon])
-    pads = transformed(fat_pads(build, flesh, held), place)
+    pads = transformed(soft.fat_pads(build, flesh, held), place)
     tendons_mm = tendon_mm + thickness(frame, [quadriceps])
     paths = exchange_fat(paths, thickness(frame, pads), tendons_mm)
     if person.view["other"] < 0.4:
@@ -225,7 +219,7 @@ def _other_leg(frame: Frame, person: Subject, place: Pose, tile) -> dict:
     view = person.view
     away = place.direction([view["other_forwards_mm"], view["other_up_mm"], 0.0])
     place, rng = place._replace(shift=place.shift + away), _rng(view["folds"], 2)
-    return bystander(frame, person.build, person.flesh, view["other_deg"], place, tile, rng)
+    return soft.bystander(frame, person.build, person.flesh, view["other_deg"], place, tile, rng)
 
 
 def _open_beam(frame: Frame, view: dict):

@@ -18,13 +18,7 @@ from lib.phantoms.physics import scan
 from lib.phantoms.physics.acquisition import imaging_ranges
 from lib.phantoms.physics.chance import draw_from, stream
 from lib.phantoms.physics.mr import Sequence
-from lib.phantoms.scenes.shoulder_mr.soft import (
-    paint_sinews,
-    paint_soft_tissue,
-    ribs,
-    thorax,
-    vertebrae,
-)
+from lib.phantoms.scenes.shoulder_mr import soft
 from lib.phantoms.shapes.canvas import Canvas
 from lib.phantoms.shapes.geometry import Pose, pose, transformed
 from lib.phantoms.shapes.solids import (
@@ -219,7 +213,7 @@ def bones(age: float, joint: Joint) -> Iterator[tuple[Bone, Pose]]:
     flat = {"mantle": lambda p: 0.0, "cortex": lambda p: 0.8, "red": lambda p: 0.5}
     lifted = joint.scapula.point(joint.head) * (0.5, 0.5, 0.8)
     yield Bone("clavicle", clavicle_shape(), **flat), Pose(np.eye(3), lifted)
-    for name, shape in (("ribs", ribs(thorax())), ("vertebrae", vertebrae())):
+    for name, shape in (("ribs", soft.ribs(soft.thorax())), ("vertebrae", soft.vertebrae())):
         yield Bone(name, shape, **flat), pose()
 
 
@@ -277,9 +271,9 @@ def generate(
     grid = scan.examination_grid(extent, subject["slice_mm"], size, "SPL", (0, 0, 0))
     textures = scan.draw_textures(grid, (9, 1.5, 2), stream(SCENE_ID, seed, index, 1), device)
     canvas = Canvas(grid, SEQUENCE, scan.smooth_warp(grid, 35, subject["warp_mm"], rng), device)
-    paint_soft_tissue(canvas, trunk, joint, subject, textures)
+    soft.paint_soft_tissue(canvas, trunk, joint, subject, textures)
     canvas.split(2)
-    paint_sinews(canvas, trunk, joint)
+    soft.paint_sinews(canvas, trunk, joint)
     placed = ((bone, trunk.after(at)) for bone, at in bones(subject["age_years"], joint))
     image, masks = scan.examined(canvas, placed, STRUCTURES, textures, subject, rng)
     truth = {name: subject[name] for name in TOLD} | {"orientation": "SPL"}
