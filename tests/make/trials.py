@@ -19,7 +19,7 @@ from lib.training.checkpoints import save_weights
 def listed(study: str, **options) -> list[Trial]:
     """All trials of a smoke run on data that nobody looks at."""
     chosen, source = STUDIES[study], Source("", "data", 3)
-    sources = {variant: source for variant in chosen.scenes}
+    sources = dict.fromkeys(chosen.scenes, source)
     stages = chosen.trials("smoke", 42, "cpu", sources, **options)
     return [trial for stage in stages for trial in stage]
 

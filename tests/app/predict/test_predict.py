@@ -1,6 +1,5 @@
 """Own images in one call: geometry there and back, the studies' own inputs, files, errors."""
 
-import json
 import re
 import shutil
 from dataclasses import replace
@@ -16,27 +15,20 @@ from lib.app.predict.model import best_weights, load_model, segment
 from lib.app.predict.results import predict
 from lib.base import paths
 from lib.base.errors import DataError, OsteoBookError, SettingError
-from lib.data.cases import find_cases
 from lib.data.crop import Window
-from lib.data.images import read_image
-from lib.data.preprocess import finish, imagenet_input, prepare
+from lib.data.frames import central_square, cut, put_back, whole
 from lib.metrics.cortical_index import cortical_index
 from lib.metrics.knee import flexion_angle, patella_height, patella_length
 from lib.studies.common import measures
-from lib.data.frames import central_square, cut, put_back, whole
 from lib.studies.common.radiographs import RADIOGRAPHS, find
 from lib.studies.common.reader import as_trained
 from lib.studies.hand import data as hand
-from lib.studies.humerus import learn as humerus
 from lib.studies.knee.data import STRUCTURES
 from lib.studies.knee.predict import ASSUMED_SQUARE, NOT_SQUARE, knee_measures
 from lib.studies.registry import STUDIES
 from lib.training.checkpoints import load_weights
 from tests.data.test_images import write_dicom
-from tests.make.humerus import make_mask_fixture
-from tests.make.knee import make_knee_fixture
-from tests.make.trials import TRIALS, Bright, make_trial_folder, untrained
-from tests.make.wrist import make_yolo_fixture
+from tests.make.trials import TRIALS, Bright, listed, make_trial_folder, untrained
 
 # grey 0.5 after ImageNet's mean; mean and one SD of a volume
 LEVEL = {"humerus": 0.0655, "knee": 0.0655, "wrist": 0.95, "pediatric": 1.0, "hand": 0.5}
@@ -334,12 +326,12 @@ def test_bad_weights_and_folders_are_named(tmp_path, capsys, bright):
 
 
 def test_weights_of_other_layers_and_of_tight_crops_are_refused(tmp_path):
-    wider = TRIALS["wrist"] | {"width": 8}
-    folder = make_trial_folder(tmp_path / "t", TRIALS["wrist"], BUILD["wrist"](wider))
+    wider = STUDIES["wrist"].reader.network(replace(TRIALS["wrist"], width=8))
+    folder = make_trial_folder(tmp_path / "t", TRIALS["wrist"], wider)
     with pytest.raises(OsteoBookError, match="the wrist network in config.json"):
         load_model("wrist", folder)
-    tight = make_trial_folder(tmp_path / "tight", TRIALS["wrist"] | {"dataset": "tight"})
-    make_trial_folder(tmp_path / "whole", TRIALS["wrist"] | {"dataset": "whole"})
+    tight = make_trial_folder(tmp_path / "tight", replace(TRIALS["wrist"], variant="tight"))
+    make_trial_folder(tmp_path / "whole", replace(TRIALS["wrist"], variant="whole"))
     with pytest.raises(
         SettingError, match="cut around the labelled box; expected whole.*as t, whole"
     ):
@@ -351,10 +343,8 @@ def test_weights_of_other_layers_and_of_tight_crops_are_refused(tmp_path):
     [("pediatric", "autoencoder", "all bones of a joint"), ("hand", "learning", "mose or unet")],
 )
 def test_weights_that_see_no_images_are_refused(tmp_path, study, kind, expected):
-    other = TRIALS[study] | {"kind": kind}
-    folder = make_trial_folder(tmp_path / "t", TRIALS[study])
-    config = json.loads((folder / "config.json").read_text()) | {"trial": other}
-    (folder / "config.json").write_text(json.dumps(config))
+    other = next(trial for trial in listed(study) if trial.kind == kind)
+    folder = make_trial_folder(tmp_path / "t", other, Bright(1, 0.0))
     with pytest.raises(SettingError, match=f"found the {kind}.*{expected}.*run the study first"):
         load_model(study, folder)
 
@@ -366,7 +356,7 @@ def test_the_best_in_validation_of_the_largest_models_is_taken(tmp_path, monkeyp
     monkeypatch.setattr(paths, "TRIALS", tmp_path)
     with pytest.raises(OsteoBookError, match=r"no trained model.*run_all.sh --only knee"):
         best_weights("knee")
-    small = TRIALS["knee"] | {"image_size": TRIALS["knee"]["image_size"] // 2}
+    small = replace(TRIALS["knee"], image_size=TRIALS["knee"].image_size // 2)
     scores = {"a": [0.1, 0.8, 0.2], "b": [0.5, 0.6], "small": [0.95], "c.partial": [0.9]}
     for name, values in scores.items():
         trial = small if name == "small" else TRIALS["knee"]
@@ -380,8 +370,8 @@ def test_the_best_in_validation_of_the_largest_models_is_taken(tmp_path, monkeyp
     code, out, _ = run(capsys, *call)
     assert code == 0 and f"weights: {best}\n" in out
     with pytest.raises(SystemExit):
-        run(capsys, *call, "--weights", best, "--dataset", "frame_split")
-    with pytest.raises(OsteoBookError, match="no trained model on elbow"):
+        run(capsys, *call, "--weights", best, "--variant", "frame_split")
+    with pytest.raises(OsteoBookError, match="no trained model of elbow"):
         best_weights("knee", "elbow")
 
 
@@ -389,10 +379,10 @@ def test_a_joint_must_be_named_where_there_are_two(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "TRIALS", tmp_path)
     ankle = TRIALS["pediatric"]
     folders = {
-        joint: make_trial_folder(tmp_path / "pediatric" / joint, ankle | {"dataset": joint})
+        joint: make_trial_folder(tmp_path / "pediatric" / joint, replace(ankle, variant=joint))
         for joint in ("ankle", "shoulder")
     }
-    prior = ankle | {"kind": "autoencoder"}
+    prior = next(trial for trial in listed("pediatric") if trial.kind == "autoencoder")
     make_trial_folder(tmp_path / "pediatric" / "prior", prior, Bright(1, 0.0))
     assert best_weights("pediatric", "shoulder") == folders["shoulder"]
     with pytest.raises(SettingError, match="expected one of ankle, shoulder"):
