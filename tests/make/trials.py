@@ -7,21 +7,20 @@ import pandas as pd
 import torch
 from torch import nn
 
+from lib.engine.study import Source
 from lib.studies.hand import segmentation as hand_segmentation, trials as hand_trials
 from lib.studies.humerus import learner as humerus_learner, trials as humerus_trials
 from lib.studies.knee import learn as knee, trials as knee_trials
-from lib.studies.pediatric import (
-    learn as pediatric,
-    learning as pediatric_learning,
-    trials as pediatric_trials,
-)
+from lib.studies.pediatric import STUDY as PEDIATRIC, learn as pediatric
+from lib.studies.pediatric.methods import PROPOSED
+from lib.studies.pediatric.trials import NetworkTrial
 from lib.studies.wrist import learn as wrist, trials as wrist_trials
 from lib.training.checkpoints import save_weights
 
 
-def _pediatric_trial() -> dict:
-    listed = pediatric_trials.joint_trials("smoke", "ankle", [0], 42, "cpu")["network"]
-    return next(trial for trial in listed if trial["method"] == pediatric.PROPOSED)
+def _pediatric_trial() -> NetworkTrial:
+    _, networks, _ = PEDIATRIC.trials("smoke", 42, "cpu", {"ankle": Source("", "", 1)})
+    return next(trial for trial in networks if trial.method == PROPOSED)
 
 
 TRIALS = {
@@ -34,7 +33,7 @@ TRIALS = {
 BUILD = {
     "humerus": lambda trial: humerus_learner.Learner(trial, 5),
     "wrist": wrist.network,
-    "pediatric": pediatric_learning.segmentation_network,
+    "pediatric": lambda trial: pediatric.Adversaries(trial, None),
     "knee": knee.build,
     "hand": hand_segmentation.build,
 }

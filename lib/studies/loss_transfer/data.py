@@ -88,8 +88,7 @@ def _hand(case: dict, size: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _slices(data_root: str, size: int) -> tuple[pd.DataFrame, np.ndarray, np.ndarray, np.ndarray]:
     """Examinations, grey slices, their masks, and the examination's row of each slice."""
-    wanted = {"dataset": "ankle", "image_size": size, "normalisation": "volume"}
-    found = pediatric_data.load(wanted, data_root)
-    images = np.rint(255 * contrast_stretch(found.images)).astype(np.uint8)
+    data = pediatric_data.load_joint(data_root, "ankle", size)
+    images = np.rint(255 * contrast_stretch(data.images)).astype(np.uint8)
     bones = np.arange(1, 1 + len(TASKS["ankle"].structures))
-    return found.cases, images, found.labels[:, None] == bones[:, None, None], found.examination
+    return data.cases, images, data.labels[:, None] == bones[:, None, None], data.examination

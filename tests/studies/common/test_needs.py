@@ -18,8 +18,6 @@ from lib.studies.common import needs
 from lib.studies.hand import data as hand
 from lib.studies.humerus import learn as humerus
 from lib.studies.knee import learn as knee
-from lib.studies.pediatric import trials as pediatric_trials
-from lib.studies.pediatric.data import split as pediatric_split
 from tests.make.hand import make_hand_fixture
 from tests.make.humerus import make_mask_fixture
 from tests.make.knee import make_knee_fixture
@@ -153,15 +151,6 @@ def test_a_volume_among_radiographs_and_a_picture_among_volumes(tmp_path):
     assert f"{humeri}/images/c03.nii.gz: found a volume; expected a radiograph. " in problem
 
 
-def test_examinations_of_no_joint_and_too_few_of_one(tmp_path):
-    folder = make_pediatric_fixture(tmp_path / "pediatric", each=3)
-    change_table(folder, set_cell(0, "mask_talus", ""))
-    change_table(folder, lambda table: table.drop(columns="joint"))
-    no_joint, few = check(folder).problems
-    assert f"{folder}/images/ankle0.nii.gz: found no joint; expected ankle or shoulder" in no_joint
-    assert few.startswith(f"{folder}: found 2 subjects of the ankle; expected at least 3")
-
-
 def test_other_names_are_checked_as_pictures_with_a_split(tmp_path):
     folder = make_knee_fixture(tmp_path / "bones", subjects=3)
     change_table(folder, lambda table: table.drop(columns="mask_tendon"))
@@ -255,23 +244,4 @@ def test_folds_are_refused_as_in_the_run(tmp_path, subjects, images):
                     raise OsteoBookError("no batch")
 
     found = told(tmp_path / "humerus", cases)
-    assert bool(found) == fails(run), found
-
-
-@pytest.mark.parametrize(("ankles", "shoulders"), [(0, 0), (0, 3), (3, 0), (2, 3), (3, 3), (4, 1)])
-def test_examinations_are_refused_as_in_the_run(tmp_path, ankles, shoulders):
-    rows = []
-    for joint, count in (("ankle", ankles), ("shoulder", shoulders)):
-        masks = {f"mask_{bone}": "m" for bone in JOINTS[joint]}
-        rows += [{"subject": f"{joint}{n}"} | masks for n in range(count)]
-    rows = rows or [{"subject": "a", "mask_talus": "m"}]
-    cases = write_study(tmp_path / "pediatric", rows, {}).assign(image="x.nii")
-
-    def run():
-        for joint in pediatric_trials.find_data(str(tmp_path), "quick"):
-            found = pediatric_trials.examinations(str(tmp_path), joint)
-            for fold in range(len(found)):
-                pediatric_split(found, fold)
-
-    found = told(tmp_path / "pediatric", cases)
     assert bool(found) == fails(run), found
