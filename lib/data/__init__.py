@@ -1,13 +1,12 @@
-"""From a folder of radiographs and labels to batches of tensors.
+"""From a folder of images and labels to batches of tensors; knows no study.
 
 problems, images, boxes   read one file, or say what is wrong with it
-volume_files, volumes     MR volumes with their grid; joints names their bones
+volume_files, volumes     volumes with their grid, as slices and back
 cases, yolo, duplicates   list the cases of a study folder
-check, needs              report everything that is wrong with a study folder
 manifest                  what identifies the data, and whether they are real
-phantom_files, synthetic  phantoms as such a folder
+phantom_files             a phantom as files of such a folder
 splits                    divide cases by subject
 crop, preprocess          the steps before the network
-bone_patches, views       patches of single bones, and the crops of them that an encoder compares
-augmentation, batches     what happens anew in every epoch
+bone_patches, views       patches of single bones, and random crops of them for an encoder
+augmentation, batches     what is drawn anew in every epoch
 """

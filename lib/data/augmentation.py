@@ -23,7 +23,7 @@ def augmenter(
     zoom: float = 0.1,
     brightness: float = 0.1,
 ) -> Augment:
-    """The wrist study's augmentation; ``_augmenter`` says what it takes and gives.
+    """The wrist study's augmentation; for its arguments and targets see ``_augmenter``.
 
     Mirrored with probability ``flip``, turned by up to ``rotation`` degrees, scaled by
     1 +- ``zoom`` and brightened by +- ``brightness`` of the range, all uniformly. Outside is black.
@@ -40,22 +40,22 @@ def augmenter(
 def humerus_augmenter(seed: int, size: int = 256) -> Augment:
     """The humerus study's augmentation (table 1b); what its print has lost is assumed [A].
 
-    One move (shift 5 %, scale +- 10 % [A], turn +- 15 degrees [A]) with probability 0.7, a mirror
-    image with 0.5 [A], elastic deformation (120, sigma 6 pixels [A] at 256) with 0.5 [A], 1 to 4
-    black holes of 1 to 10 % of the side with 0.05 [A], brightness and contrast +- 20 % with 0.5
-    [A]. Masks are not dropped with the holes [A]. ``size``: pixels of a side; the elastic
+    One affine transform (shift 5 %, scale +- 10 % [A], turn +- 15 degrees [A]) with probability
+    0.7, a mirror image with 0.5 [A], elastic deformation (120, sigma 6 pixels [A] at 256) with 0.5
+    [A], 1 to 4 black holes of 1 to 10 % of the side with 0.05 [A], brightness and contrast +- 20 %
+    with 0.5 [A]. Masks are not dropped with the holes [A]. ``size``: pixels of a side; the elastic
     deformation keeps its size relative to the image.
     """
     share = size / 256
-    move = A.Affine(
+    affine = A.Affine(
         translate_percent=(-0.05, 0.05), scale=(0.9, 1.1), rotate=(-15, 15), keep_ratio=True, p=0.7,
         **SAMPLED,
     )  # fmt: skip
-    # blurred white noise shrinks with sigma, so alpha falls with the square to move as far
+    # blurred white noise weakens with sigma: alpha follows its square for the same displacement
     elastic = A.ElasticTransform(alpha=120 * share**2, sigma=6 * share, p=0.5, **SAMPLED)
     holes = A.CoarseDropout((1, 4), (0.01, 0.1), (0.01, 0.1), fill=0, fill_mask=None, p=0.05)
     light = A.RandomBrightnessContrast(0.2, 0.2, p=0.5)
-    transforms = [move, A.HorizontalFlip(p=0.5), elastic, holes, light]
+    transforms = [affine, A.HorizontalFlip(p=0.5), elastic, holes, light]
     return _augmenter(seed, transforms, independent=True)
 
 
@@ -87,22 +87,24 @@ def pediatric_augmenter(seed: int) -> Augment:
     Scale +- 20 %, turn +- 20 degrees and shift +- 20 %, always and uniformly [A]; mirrored along
     either axis with probability 0.5 [A]. Outside is 0, the mean.
     """
-    move = A.Affine(
+    affine = A.Affine(
         scale=(0.8, 1.2), rotate=(-20, 20), translate_percent=(-0.2, 0.2), keep_ratio=True, p=1,
         **SAMPLED,
     )  # fmt: skip
-    transforms = [move, A.HorizontalFlip(p=0.5), A.VerticalFlip(p=0.5)]
+    transforms = [affine, A.HorizontalFlip(p=0.5), A.VerticalFlip(p=0.5)]
     return _augmenter(seed, transforms, independent=True)
 
 
 def _augmenter(seed: int, transforms: list, independent: bool) -> Augment:
     """Make ``augment(epoch, index, **targets) -> targets``, a pure function of its arguments.
 
-    Targets, all optional but the image, all moved alike: image uint8 (or float32) H x W; masks bool
-    K x H x W by nearest neighbour; distances float32 K x H x W likewise (values are moved, not
-    scaled); boxes N x 5 as from ``read_boxes``, replaced by the bounding box of what they became.
-    ``independent`` transforms have a random stream each: albumentations seeds all alike, and one
-    chance would decide about all of them.
+    All targets but the image are optional, and all are transformed alike: image uint8 (or float32)
+    H x W; masks bool K x H x W by nearest neighbour; distances float32 K x H x W likewise (their
+    values are not scaled); boxes N x 5 as from ``read_boxes``, replaced by the bounding boxes of
+    the transformed ones.
+
+    ``independent`` transforms have a random stream each: albumentations gives all the same seed, so
+    that one random number would decide about all of them.
     """
     pipeline = A.Compose(
         transforms,

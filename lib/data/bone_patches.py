@@ -1,6 +1,6 @@
 """Square patches of single bones at full resolution, and random ones without a segmentation.
 
-Hand study, sections 3.2 and 4.3: mask times image, one square box a bone with 5 % margin [A],
+Hand study, sections 3.2 and 4.3: mask times image, one square box per bone with 5 % margin [A],
 resized to one side, grey values from minimum to maximum. A bone that is not seen has no patch.
 """
 
@@ -68,19 +68,19 @@ def bone_box(mask: np.ndarray, margin: float = MARGIN) -> Box:
 
 def cut(image: np.ndarray, box: Box) -> np.ndarray:
     """The box of an image H x W; 0 where it reaches beyond."""
-    found = np.zeros((box.side, box.side), image.dtype)
+    patch = np.zeros((box.side, box.side), image.dtype)
     spans = [
         (start, min(start + box.side, n)) for start, n in zip(box[:2], image.shape, strict=True)
     ]
     (top, bottom), (left, right) = ((max(a, 0), max(b, 0)) for a, b in spans)
     inner = image[top:bottom, left:right]
     y, x = top - box.top, left - box.left
-    found[y : y + inner.shape[0], x : x + inner.shape[1]] = inner
-    return found
+    patch[y : y + inner.shape[0], x : x + inner.shape[1]] = inner
+    return patch
 
 
 def bone_patches(image: np.ndarray, masks: np.ndarray, row: int, side: int) -> Patches:
-    """One patch for each bone that is seen.
+    """One patch per bone that is seen.
 
     Args:
         image: float32 H x W in [0, 1], at full resolution.
@@ -88,14 +88,14 @@ def bone_patches(image: np.ndarray, masks: np.ndarray, row: int, side: int) -> P
         row: of the case.
         side: S, pixels of a patch.
     """
-    found = []
+    patches = []
     for bone, mask in enumerate(masks):
         if mask.any():
             box = bone_box(mask)
             inside = cut(mask, box)
             pair = _resized(cut(image, box) * inside, inside, side)
-            found.append((*pair, bone, row, box.side))
-    return _stacked(found, side)
+            patches.append((*pair, bone, row, box.side))
+    return _stacked(patches, side)
 
 
 def random_patches(image: np.ndarray, row: int, side: int, seed: int) -> Patches:
@@ -106,18 +106,18 @@ def random_patches(image: np.ndarray, row: int, side: int, seed: int) -> Patches
     """
     rng = np.random.default_rng([seed, row])
     scale = max(image.shape) / PAPER_HEIGHT
-    found = []
+    patches = []
     for _ in range(RANDOM_PATCHES):
         length = min(max(1, round(scale * rng.uniform(*RANDOM_SIDE))), *image.shape)
         top, left = (int(rng.integers(n - length + 1)) for n in image.shape)
         square = cut(image, Box(top, left, length))
         pair = _resized(square, np.ones_like(square, bool), side)
-        found.append((*pair, NO_BONE, row, length))
-    return _stacked(found, side)
+        patches.append((*pair, NO_BONE, row, length))
+    return _stacked(patches, side)
 
 
 def whole_image(image: np.ndarray, row: int, side: int) -> Patches:
-    """The whole radiograph in a square, as a patch: what the unsegmented study tests on."""
+    """The whole radiograph in a square, as one patch: the test images without segmentation."""
     longest = max(image.shape)
     box = Box(*((n - longest) // 2 for n in image.shape), longest)
     inside = cut(np.ones_like(image, bool), box)
@@ -164,12 +164,12 @@ def _resized(image: np.ndarray, mask: np.ndarray, side: int) -> tuple[np.ndarray
     return np.rint(255 * scaled * inside).astype(np.uint8), inside
 
 
-def _stacked(found: list[tuple], side: int) -> Patches:
-    images, masks, bones, rows, sides = zip(*found, strict=True) if found else ((),) * 5
+def _stacked(patches: list[tuple], side: int) -> Patches:
+    images, masks, bones, rows, sides = zip(*patches, strict=True) if patches else ((),) * 5
     empty = (0, side, side)
     return Patches(
-        np.stack(images) if found else np.zeros(empty, np.uint8),
-        np.stack(masks) if found else np.zeros(empty, bool),
+        np.stack(images) if patches else np.zeros(empty, np.uint8),
+        np.stack(masks) if patches else np.zeros(empty, bool),
         np.array(bones, np.int64),
         np.array(rows, np.int64),
         np.array(sides, np.float64),

@@ -1,4 +1,4 @@
-"""YOLO boxes, one a line: ``class x_centre y_centre width height`` in fractions of the image."""
+"""YOLO boxes, one per line: ``class x_centre y_centre width height`` in fractions of the image."""
 
 import math
 from pathlib import Path

@@ -1,10 +1,10 @@
-"""The cases of a study: one row an image, from a table or from a YOLO export.
+"""The cases of a study: one row per image, from a table or from a YOLO export.
 
 Columns: case (unique), subject, split ("train", "val", "test" or "" where none was given), image
 (absolute path), mask (path or ""), labels (path of a YOLO text file or ""). Where several
 structures are segmented, a table has a column ``mask_<structure>`` for each instead of mask (they
-may overlap), and may state ``spacing_mm`` of a pixel for files that do not know it. Volumes (NIfTI,
-NRRD, or a folder of DICOM slices) may have ``joint``, ``pathology`` and ``age_years``.
+may overlap), and may state ``spacing_mm``, the side of a pixel, for files without it. Volumes
+(NIfTI, NRRD, or a folder of DICOM slices) may have ``joint``, ``pathology`` and ``age_years``.
 """
 
 from pathlib import Path
@@ -18,12 +18,12 @@ from lib.data import yolo
 from lib.data.boxes import boxes_to_mask, read_boxes
 from lib.data.duplicates import same_bytes
 from lib.data.images import IMAGE_SUFFIXES, Spacing, read_foreground, read_image
-from lib.data.joints import FACTS, joint_problems
 from lib.data.problems import describe
 
 COLUMNS = ["case", "subject", "split", "image", "mask", "labels"]
 STRUCTURE = "mask_"  # how the column of a structure begins
 SPACING = "spacing_mm"
+FACTS = ("joint", "pathology", "age_years")  # optional, of volumes
 LAYOUT = "cases.csv with images/ and masks/ or labels/, or a YOLO export (train/images, ...)"
 
 
@@ -97,7 +97,7 @@ def load_structures(
 
 
 def stated_spacing(case: dict) -> Spacing | None:
-    """What the table states as side of a pixel. Raises DataError if it is no length."""
+    """Side of a pixel as the table states it. Raises DataError if it is no length."""
     text = case.get(SPACING)
     if not text:
         return None
@@ -113,7 +113,7 @@ def stated_spacing(case: dict) -> Spacing | None:
 
 
 def mask_columns(cases: pd.DataFrame | dict) -> list[str]:
-    """Columns of masks that a table or a row has: of structures, or the single one."""
+    """Columns of masks in a table or a row: one per structure, or ``mask`` alone."""
     return [name for name in cases if name == "mask" or name.startswith(STRUCTURE)]
 
 
@@ -174,7 +174,10 @@ def _row_problems(folder: Path, cases: pd.DataFrame) -> list[str]:
         if row["split"] not in {"", "train", "val", "test"}:
             fix = "correct it or leave it empty"
             problems.append(describe(place, f"split {row['split']}", "train, val or test", fix))
-        problems += joint_problems(place, row)
+        age = row.get("age_years", "")
+        if age and not pd.to_numeric(age, errors="coerce") >= 0:
+            fix = "write a number, or leave it empty"
+            problems.append(describe(place, f"age_years {age}", "years", fix))
     return problems
 
 

@@ -63,7 +63,7 @@ def tight_window(mask: np.ndarray, share: float = 0.76, seed=42) -> Window:
 
     0.76 is the prevalence that the paper's accuracy, precision and recall imply. The box lies at a
     seeded, uniformly random place in the window, so that its centre tells nothing. At the border
-    of the image the window is moved inwards and, where even that fails, clipped.
+    of the image the window is shifted inwards and, where even that fails, clipped.
     """
     _, _, parts, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
     if len(parts) == 1:

@@ -1,6 +1,8 @@
 """Find files that are copies of each other: to the byte, or as pictures."""
 
 import hashlib
+import os
+import re
 from pathlib import Path
 
 import cv2
@@ -8,19 +10,28 @@ import numpy as np
 
 from lib.base.errors import DataError
 from lib.data.images import read_image
+from lib.data.volume_files import NRRD
 
 SIDE = 64  # pixels of the thumbnails that are compared
 ANGLES_DEG = range(-14, 15, 2)  # two copies, each turned by Roboflow's +-7 degrees
 DISC = np.hypot(*(np.mgrid[:SIDE, :SIDE] - (SIDE - 1) / 2)) < SIDE / 2 - 3  # free of corners
 QUICK_SUFFIXES = {".jpg", ".jpeg", ".png"}  # OpenCV reads them small, in less time
+DATA_FILE = re.compile(rb"(?im)^data ?file: *(.*\S)")  # of a detached NRRD header
 SAME = 0.92  # copies correlate above 0.94, different hands in a standard pose up to 0.89
 
 
 def content(path: str | Path) -> bytes:
-    """Bytes of a file; of a folder those of its files, in the order of their names."""
+    """Bytes of a file, with the data file that an NRRD header names; of a folder all its files.
+
+    Files of a folder come in the order of their names.
+    """
     path = Path(path)
-    files = sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]
-    return b"".join(file.read_bytes() for file in files)
+    if path.is_dir():
+        return b"".join(file.read_bytes() for file in sorted(path.iterdir()) if file.is_file())
+    own = path.read_bytes()
+    named = path.suffix.lower() in NRRD and DATA_FILE.search(own.split(b"\n\n", 1)[0])
+    data = path.parent / os.fsdecode(named[1]) if named else None
+    return own + (data.read_bytes() if data and data.is_file() else b"")
 
 
 def same_bytes(paths: list[str]) -> dict[str, str]:

@@ -15,6 +15,16 @@ LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green and blu
 Spacing = tuple[float, float]
 
 
+def is_dicom(path: Path) -> bool:
+    """By its suffix, or by its content where it has none or, as 1.2.840.113, a number."""
+    if path.suffix.lower() in DICOM_SUFFIXES:
+        return True
+    if (path.suffix and not path.suffix[1:].isdecimal()) or path.name == "DICOMDIR":
+        return False
+    with path.open("rb") as file:
+        return file.read(132)[128:] == b"DICM"
+
+
 def read_image(path: str | Path) -> tuple[np.ndarray, Spacing | None]:
     """Read one radiograph as (image float32 H x W in [0, 1], spacing_mm (row, column) or None).
 

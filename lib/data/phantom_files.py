@@ -1,4 +1,4 @@
-"""A phantom as files: radiographs as PNG, volumes as NIfTI, one mask a structure, YOLO labels."""
+"""A phantom as files: radiographs as PNG, volumes as NIfTI, one mask per structure, YOLO labels."""
 
 import gzip
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""The paper's pre-processing, one small function a step, and the path a training image takes.
+"""The paper's pre-processing, one small function per step, and the path of a training image.
 
 Order (no parameter is printed; all values are assumptions): cropping, normalisation, resizing to
 256 x 256, contrast stretching, augmentation, filtering, histogram equalisation, multilevel Otsu.
@@ -155,11 +155,11 @@ def prepare_structures(
     bar = {"delay": 2, "file": sys.stdout, "disable": parent_process() is not None}
     images, masks, spacings = [], [], []
     for case in tqdm(cases.to_dict("records"), "prepare", unit="case", **bar):
-        image, found, spacing_mm = load_structures(case, structures)
+        image, whole, spacing_mm = load_structures(case, structures)
         side, small = min(image.shape), []
         top, left = ((length - side) // 2 for length in image.shape)
         square = (slice(top, top + side), slice(left, left + side))
-        for mask in found:
+        for mask in whole:
             resized, mask = resize(image[square], mask[square], size)
             small.append(mask)
         images.append(_to_uint8(resized))

@@ -2,8 +2,8 @@
 
 A view is a box of the turned, shifted and flipped patch. Constrained: boxes are drawn until at
 least 10 % of one lies on the bone. Here many boxes are drawn at once and tested in an integral
-image of the mask; the first that passes is taken, so the law is that of rejection. All random
-numbers of a patch come from its own seed: views do not depend on the batch around it.
+image of the mask; the first that passes is taken, which is rejection sampling. All random numbers
+of a patch come from its own seed: its views do not depend on the rest of the batch.
 """
 
 import math
@@ -25,7 +25,7 @@ LIGHT = (0.5, 1.5)  # brightness and contrast
 LEAST = 0.1  # share of a view on the bone [paper]
 TRIES = 100  # [A]
 TEST_SIDE = 64  # pixels of the mask in which boxes are tested
-GEOMETRY = 7  # random numbers of a view beside those of its boxes
+GEOMETRY = 7  # random numbers per view, beside those of its boxes
 
 
 def multi_crop(
@@ -44,7 +44,7 @@ def multi_crop(
         generator: draws a seed for each patch; or these seeds themselves, int64 B, >= 0.
         sizes: pixels of a side of the global and the local views.
         counts: of the global and the local views.
-        constrained: whether boxes must lie on the bone to 10 %, after at most 100 tries the best.
+        constrained: whether 10 % of a box must lie on the bone; after 100 tries the best is taken.
 
     Returns:
         sum(counts) tensors B x 3 x size x size with ImageNet's mean and SD, and the share of views
@@ -125,15 +125,15 @@ def hand_augmenter(seed: int, turn_deg: float = 10) -> Callable[..., dict[str, n
 
     def augment(epoch: int, index: int, image: np.ndarray, masks: np.ndarray) -> dict:
         rng = np.random.default_rng([seed, epoch, index])
-        side, turned = image.shape[0], rng.uniform(-turn_deg, turn_deg)
-        matrix = cv2.getRotationMatrix2D(((side - 1) / 2,) * 2, turned, 1)
+        side, angle = image.shape[0], rng.uniform(-turn_deg, turn_deg)
+        matrix = cv2.getRotationMatrix2D(((side - 1) / 2,) * 2, angle, 1)
         axes = [axis for axis in (-2, -1) if rng.uniform() < 0.5]
-        moved = [cv2.warpAffine(image, matrix, (side, side))]
-        moved += [
+        turned = [cv2.warpAffine(image, matrix, (side, side))]
+        turned += [
             cv2.warpAffine(mask.astype(np.uint8), matrix, (side, side), flags=cv2.INTER_NEAREST)
             for mask in masks
         ]
-        image, *masks = (np.flip(picture, axes) for picture in moved)
+        image, *masks = (np.flip(picture, axes) for picture in turned)
         return {"image": np.ascontiguousarray(image), "masks": np.stack(masks) > 0}
 
     return augment
@@ -155,7 +155,7 @@ def _scales(counts: Sequence[int], device: torch.device) -> tuple[Tensor, Tensor
 
 
 def _turns(moves: Tensor) -> Tensor:
-    """B x V x 2 x 3 maps from a place in the moved picture to one in the patch, both in [-1, 1]."""
+    """B x V x 2 x 3 maps from places in the transformed patch to the patch, all in [-1, 1]."""
     angle = (2 * moves[..., 0] - 1) * TURN
     shift = 2 * SHIFT * (2 * moves[..., 1:3] - 1)
     flips = torch.where(moves[..., 3:5] < 0.5, -1.0, 1.0)
@@ -172,7 +172,7 @@ def _affine(turns: Tensor, boxes: Tensor) -> Tensor:
 
 
 def _turned(masks: Tensor, turns: Tensor, side: int) -> Tensor:
-    """B x V x side x side of the moved masks, made smaller first where they are larger."""
+    """Transformed masks, B x V x side x side; larger masks are reduced first."""
     if masks.shape[-1] > side:
         masks = functional.adaptive_avg_pool2d(masks, side)
     return _sampled(masks, turns, side)

@@ -1,38 +1,28 @@
 """Volumes from files: NIfTI, NRRD, or a folder with the DICOM slices of one series.
 
-Each reader gives an array of any order of axes and its affine, which takes indices of that array
-to RAS millimetres (to the right, to the front, up).
+Each reader gives an array and the affine that takes its indices to RAS millimetres (to the right,
+to the front, up). SimpleITK reads NRRD only: it accepts truncated NIfTI and DICOM files without an
+error, which nibabel and pydicom refuse.
 """
 
-import gzip
 import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from lib.base.errors import DataError
-from lib.data.images import DICOM_SUFFIXES
+from lib.data.images import is_dicom
 from lib.data.problems import describe
 
-NIFTI, NRRD = (".nii", ".nii.gz"), (".nrrd",)
-LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])  # DICOM and most NRRD files count to the left and back
-SPACES = {  # of NRRD: what takes its axes to RAS
-    "right-anterior-superior": np.eye(3),
-    "ras": np.eye(3),
-    "left-anterior-superior": np.diag([-1.0, 1.0, 1.0]),
-    "las": np.diag([-1.0, 1.0, 1.0]),
-    "left-posterior-superior": LPS_TO_RAS,
-    "lps": LPS_TO_RAS,
-}
-NRRD_TYPES = {
-    "int8": "i1 int8_t signed_char", "uint8": "u1 uchar uint8_t unsigned_char",
-    "int16": "i2 short int16_t short_int signed_short", "uint16": "u2 ushort uint16_t",
-    "int32": "i4 int int32_t signed_int", "uint32": "u4 uint uint32_t",
-    "int64": "i8 longlong int64_t", "uint64": "u8 ulonglong uint64_t",
-    "float32": "f4 float", "float64": "f8 double",
-}  # fmt: skip
-ENCODINGS = ("raw", "gzip", "gz")
+NIFTI, NRRD = (".nii", ".nii.gz"), (".nrrd", ".nhdr")
+LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])  # DICOM and ITK count to the left and to the back
 EVEN = 0.01  # share by which distances between slices may differ
+ROUNDING = 1e-3  # by which directions and pixel sizes (mm) of slices may differ
+ALIKE = ("Rows", "Columns", "ImageOrientationPatient", "PixelSpacing")  # in all slices
+PLACE = "ImagePositionPatient"
+# What SimpleITK puts before the reason of an error: source file, object, call stack
+BEFORE_REASON = re.compile(r"ERROR: |\w+\(0x\w+\): |ReadImageInformation: |\[nrrd\] \w+: ?")
 
 
 def is_volume(path: str | Path) -> bool:
@@ -50,19 +40,14 @@ def read_array(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     if not path.exists():
         fix = "correct the name or the list"
         raise DataError(describe(path, "no such file or folder", "a volume", fix))
-    reader = _dicom if path.is_dir() else _nrrd if path.suffix.lower() in NRRD else _nifti
-    try:
-        array, affine = reader(path)
-    except DataError:
-        raise
-    except Exception as error:  # the libraries raise many types, one for each way to be damaged
-        found = str(error) or type(error).__name__
-        raise DataError(describe(path, found, "a readable volume", "export it again")) from error
+    reader = _series if path.is_dir() else _nrrd if path.suffix.lower() in NRRD else _nifti
+    array, affine = _explained(reader, path)
     if array.ndim > 3 and set(array.shape[3:]) == {1}:
         array = array.reshape(array.shape[:3])
     if array.ndim != 3 or not array.size:
         shape = " x ".join(map(str, array.shape))
-        raise DataError(describe(path, shape, "three axes", "save one volume a file"))
+        raise DataError(describe(path, shape, "three axes", "save one volume per file"))
+    array = array.astype(np.float32, copy=False)
     if bad := int((~np.isfinite(array)).sum()):
         fix = "write a finite value there (0 for background)"
         raise DataError(describe(path, f"{bad} NaN or infinite values", "finite voxels", fix))
@@ -70,6 +55,17 @@ def read_array(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
         fix = "export it again with its orientation"
         raise DataError(describe(path, "an affine without volume", "three directions", fix))
     return array, affine
+
+
+def _explained(reader: Callable, path: Path):
+    """What ``reader`` makes of ``path``; the libraries raise many types, one per kind of damage."""
+    try:
+        return reader(path)
+    except DataError:
+        raise
+    except Exception as error:
+        reason = str(error) or type(error).__name__
+        raise DataError(describe(path, reason, "a readable volume", "export it again")) from error
 
 
 def _nifti(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -80,76 +76,66 @@ def _nifti(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _nrrd(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    header, data = re.split(rb"\r?\n\r?\n", path.read_bytes(), maxsplit=1)
-    magic, *lines = header.decode("ascii", "replace").splitlines()
-    fields = dict(line.split(":", 1) for line in lines if ":" in line and line[0] != "#")
-    fields = {name.lower(): value.strip(" =") for name, value in fields.items()}
-    encoding = fields.get("encoding", "none").lower()
-    if not magic.startswith("NRRD") or "data file" in fields or encoding not in ENCODINGS:
-        found = f"{magic[:8]!r}, encoding {encoding}, data in {fields.get('data file', 'the file')}"
-        fix = "save it as one .nrrd file, raw or gzip"
-        raise DataError(describe(path, found, "an NRRD file with its data", fix))
-    shape = [int(n) for n in fields["sizes"].split()]
-    order = ">" if fields.get("endian", "little").lower() == "big" else "<"
-    kind = np.dtype(_nrrd_type(fields["type"])).newbyteorder(order)
-    data = data if encoding == "raw" else gzip.decompress(data)
-    array = np.frombuffer(data, kind, int(np.prod(shape))).reshape(shape, order="F")
-    return array.astype(np.float32), _nrrd_affine(fields)
+    import SimpleITK
+
+    SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)
+    try:
+        image = SimpleITK.ReadImage(str(path))
+    except RuntimeError as error:
+        reason = BEFORE_REASON.split(str(error))[-1].strip().split(". ")[0]
+        unknown = reason.startswith("Unable to determine ImageIO")
+        raise ValueError("damage, or no such format" if unknown else reason) from error
+    axes = image.GetDimension()
+    steps = np.reshape(image.GetDirection(), (axes, axes)) * image.GetSpacing()
+    affine = _affine(steps[:3, :3], image.GetOrigin()[:3])
+    return SimpleITK.GetArrayFromImage(image).T, affine
 
 
-def _nrrd_type(name: str) -> str:
-    name = name.lower().replace(" ", "_")
-    return next(t for t, names in NRRD_TYPES.items() if name == t or name in names.split())
+def _affine(steps: np.ndarray, origin: Sequence[float]) -> np.ndarray:
+    """From the steps along each axis (columns) and the place of the first voxel, in LPS mm."""
+    affine, axes = np.eye(4), len(origin)
+    affine[:axes, :axes], affine[:axes, 3] = steps, origin
+    return LPS_TO_RAS @ affine
 
 
-def _nrrd_affine(fields: dict[str, str]) -> np.ndarray:
-    def vectors(text: str) -> np.ndarray:
-        listed = text.replace("none", "").strip(" ()").split(")")
-        return np.array([[float(v) for v in part.strip(" (").split(",")] for part in listed])
-
-    affine = np.eye(4)
-    if "space directions" in fields:
-        to_ras = SPACES[fields.get("space", "lps").lower()]
-        affine[:3, :3] = to_ras @ vectors(fields["space directions"]).T
-        affine[:3, 3] = to_ras @ vectors(fields.get("space origin", "(0,0,0)"))[0]
-    elif "spacings" in fields:
-        affine[:3, :3] = np.diag([float(v) for v in fields["spacings"].split()])
-    return affine
-
-
-def _dicom(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+def _series(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     """Slices x rows x columns, ordered along the normal of the slices."""
+    files = (path for path in sorted(folder.iterdir()) if path.is_file() and path.name[0] != ".")
+    slices = [_explained(_slice, path) for path in files if is_dicom(path)]
+    series = {each["SeriesInstanceUID"] for each in slices}
+    if len(slices) < 2 or len(series) > 1:
+        reason = f"{len(slices)} DICOM slices of {len(series)} series"
+        fix = "give a folder that holds the files of one series and no others"
+        raise DataError(describe(folder, reason, "a series", fix))
+    for name in ALIKE:
+        if np.ptp([each[name] for each in slices], axis=0).max() > ROUNDING:
+            reason, fix = f"slices that differ in {name}", "keep one series per folder"
+            raise DataError(describe(folder, reason, "one series", fix))
+    to_column, to_row = slices[0]["ImageOrientationPatient"].reshape(2, 3)
+    normal = np.cross(to_column, to_row)
+    slices.sort(key=lambda each: float(normal @ each[PLACE]))
+    steps = np.diff([each[PLACE] for each in slices], axis=0)
+    if not np.allclose(steps, steps.mean(0), rtol=0, atol=EVEN * np.linalg.norm(steps.mean(0))):
+        reason = "slices at unequal distances, or several at one place (echoes?)"
+        fix = "keep one complete stack per folder"
+        raise DataError(describe(folder, reason, "slices at equal distances", fix))
+    rows_mm, columns_mm = slices[0]["PixelSpacing"]
+    directions = np.stack((steps.mean(0), to_row * rows_mm, to_column * columns_mm), axis=1)
+    return np.stack([each["pixels"] for each in slices]), _affine(directions, slices[0][PLACE])
+
+
+def _slice(path: Path) -> dict[str, np.ndarray | str]:
+    """Pixels of a DICOM file, rows x columns, and the attributes that place them."""
     import pydicom
     from pydicom.pixels import apply_rescale, pixel_array
 
-    slices = [pydicom.dcmread(path) for path in sorted(folder.iterdir()) if _is_dicom(path)]
-    if len(slices) < 2:
-        fix = "give the folder that holds the files of one series"
-        raise DataError(describe(folder, f"{len(slices)} DICOM slices", "a series", fix))
-    for name in ("SeriesInstanceUID", "Rows", "Columns", "ImageOrientationPatient", "PixelSpacing"):
-        if len({str(s.get(name)) for s in slices}) > 1 or slices[0].get(name) is None:
-            found = f"slices that differ in {name} or lack it"
-            raise DataError(describe(folder, found, "one series", "keep one series a folder"))
-    along_columns, along_rows = np.array(slices[0].ImageOrientationPatient, float).reshape(2, 3)
-    normal = np.cross(along_columns, along_rows)
-    slices.sort(key=lambda s: float(np.dot(normal, np.array(s.ImagePositionPatient, float))))
-    places = np.array([s.ImagePositionPatient for s in slices], float)
-    steps = np.diff(places, axis=0)
-    if not np.allclose(steps, steps.mean(0), rtol=0, atol=EVEN * np.linalg.norm(steps.mean(0))):
-        found = "slices at unequal distances, or several at one place (echoes?)"
-        fix = "keep one complete stack a folder"
-        raise DataError(describe(folder, found, "slices at equal distances", fix))
-    rows_mm, columns_mm = (float(v) for v in slices[0].PixelSpacing)
-    affine = np.eye(4)
-    directions = (steps.mean(0), along_rows * rows_mm, along_columns * columns_mm)
-    affine[:3, :3] = LPS_TO_RAS @ np.stack(directions, axis=1)
-    affine[:3, 3] = LPS_TO_RAS @ places[0]
-    pixels = [apply_rescale(pixel_array(s), s) for s in slices]
-    return np.stack(pixels).astype(np.float32), affine
-
-
-def _is_dicom(path: Path) -> bool:
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        return path.suffix.lower() in DICOM_SUFFIXES or file.read(132)[128:] == b"DICM"
+    file = pydicom.dcmread(path)
+    if int(file.get("NumberOfFrames") or 1) > 1:
+        reason = f"{file.NumberOfFrames} frames"
+        raise DataError(describe(path, reason, "one slice", "export single frames"))
+    if missing := [name for name in ("SeriesInstanceUID", PLACE, *ALIKE) if not file.get(name)]:
+        fix = "export the series again with its geometry"
+        raise DataError(describe(path, f"no {' and no '.join(missing)}", "a placed slice", fix))
+    pixels = apply_rescale(pixel_array(file), file)
+    numbers = {name: np.array(file[name].value, float) for name in (PLACE, *ALIKE)}
+    return numbers | {"SeriesInstanceUID": file.SeriesInstanceUID, "pixels": pixels}

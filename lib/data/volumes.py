@@ -23,7 +23,7 @@ class Volume(NamedTuple):
     """One volume as it is in its file, seen as slices.
 
     array: float32 D x H x W, slices x rows x columns. spacing_mm: along these axes. affine: 4 x 4,
-    from indices of the file's array to RAS mm. axes: of the file's array that became these.
+    from indices of the file's array to RAS mm. axes: which axes of the file's array these are.
     """
 
     array: np.ndarray
@@ -40,17 +40,19 @@ def read_volume(path: str | Path) -> Volume:
     """
     array, affine = read_array(path)
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
-    first = int(np.argmax(np.round(spacing, 6)))  # of equal ones the file's first
+    first = int(np.argmax(np.round(spacing, 6)))  # the file's first where several are equal
     axes = (first, *(axis for axis in range(3) if axis != first))
     spacing_mm = tuple(float(spacing[axis]) for axis in axes)
     return Volume(np.ascontiguousarray(array.transpose(axes)), spacing_mm, affine, axes)
 
 
 def read_labels(paths: list[str], volume: Volume) -> np.ndarray:
-    """Masks of C structures -> uint8 D x H x W: 0, or 1 to C; where they overlap the first's.
+    """Masks of C structures -> uint8 D x H x W.
+
+    0 = background, 1..C; the first mask wins where they overlap.
 
     Args:
-        paths: one file a structure, 0 outside and one other value inside.
+        paths: one file per structure, 0 outside and one other value inside.
         volume: the image they belong to, with the same geometry.
 
     Raises:
@@ -63,7 +65,7 @@ def read_labels(paths: list[str], volume: Volume) -> np.ndarray:
 
 
 def read_mask(path: str | Path, volume: Volume | None = None) -> np.ndarray:
-    """One mask, bool: D x H x W of the volume it belongs to, or by its own spacing.
+    """One mask as bool D x H x W, in the axes of its volume, or of its own file without one.
 
     Raises:
         DataError: for a bad file, several labels, or another grid than the volume's.
@@ -71,14 +73,14 @@ def read_mask(path: str | Path, volume: Volume | None = None) -> np.ndarray:
     array, affine = read_array(path)
     inside = np.unique(array[array != 0])
     if len(inside) > 1:
-        found = f"{len(inside)} labels or fractions"
-        fix = "write 1 where the bone is and 0 elsewhere, one file a bone"
-        raise DataError(describe(path, found, "0 and one other value", fix))
+        values = f"{len(inside)} labels or fractions"
+        fix = "write 1 where the bone is and 0 elsewhere, one file per bone"
+        raise DataError(describe(path, values, "0 and one other value", fix))
     if volume is None:
         return array != 0
-    found = tuple(array.shape[axis] for axis in volume.axes)
-    if found != volume.array.shape:
-        sizes = (" x ".join(map(str, shape)) for shape in (found, volume.array.shape))
+    shape = tuple(array.shape[axis] for axis in volume.axes)
+    if shape != volume.array.shape:
+        sizes = (" x ".join(map(str, each)) for each in (shape, volume.array.shape))
         fix = "export image and mask on the same grid"
         raise DataError(describe(path, f"{next(sizes)} voxels", f"{next(sizes)}, its image's", fix))
     corners = np.array([[*corner, 1] for corner in np.ndindex(2, 2, 2)], float)
@@ -91,7 +93,7 @@ def read_mask(path: str | Path, volume: Volume | None = None) -> np.ndarray:
 
 
 def normalised(array: np.ndarray, by: str = "volume") -> np.ndarray:
-    """Mean 0 and SD 1 over the volume D x H x W [A], or over every slice; constant ones become 0.
+    """Mean 0 and SD 1 over the volume D x H x W [A], or over each slice; a constant becomes 0.
 
     Raises:
         SettingError: for another ``by`` than "volume" and "slice".
@@ -131,7 +133,7 @@ def restored(labels: np.ndarray, volume: Volume) -> np.ndarray:
 def write_nifti(path: Path, labels: np.ndarray, affine: np.ndarray) -> None:
     """Write labels (uint8, the file's order of axes) with the affine of their image.
 
-    Equal labels are equal bytes: the compressed file states neither time nor name.
+    Equal labels give equal bytes: the compressed file states neither time nor name.
     """
     image = nibabel.Nifti1Image(np.asarray(labels, np.uint8), affine)
     image.header.set_xyzt_units("mm")

@@ -27,8 +27,8 @@ def scan(folder: Path) -> tuple[list[dict], list[dict], list[str], list[str]]:
     rows, problems = [], []
     for name, split in SPLITS.items():
         if (folder / name / "images").is_dir():
-            found, wrong = _scan_split(folder / name, split)
-            rows += found
+            listed, wrong = _scan_split(folder / name, split)
+            rows += listed
             problems += wrong
     rows, dropped = _drop_copies(rows)
     fix = "none needed, this file is left out"

@@ -27,7 +27,7 @@ from lib.base.registry import Registry
 LIBRARIES = (
     *("torch", "torchvision", "segmentation-models-pytorch", "timm"),
     *("numpy", "scipy", "scikit-learn", "albumentations", "opencv-python-headless"),
-    *("scikit-image", "pydicom", "nibabel", "POT"),
+    *("scikit-image", "pydicom", "nibabel", "SimpleITK", "POT"),
 )
 LIBRARY = "lib"
 # Where files lie and how errors are called changes no number.

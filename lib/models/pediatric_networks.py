@@ -4,7 +4,7 @@ The paper names them, and prints how many parameters each has. The encoders leav
 the decoders are ours [A], with widths and depths that give those numbers.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -48,6 +48,9 @@ def pediatric_network(
     Raises:
         SettingError: if there is no such backbone or width, or the weights cannot fit.
         OsteoBookError: if the weights cannot be had or belong to another network.
+
+    >>> pediatric_network("att_unet", channels_out=4, width=8)(torch.ones(2, 1, 16, 16)).shape
+    torch.Size([2, 4, 16, 16])
     """
     build, paper = NETWORKS[backbone]
     width = paper if width is None else width
@@ -72,9 +75,14 @@ class SegmentationNetwork(nn.Module):
         steps: each joins the coarser map with the next finer level, if there is one left.
         head: gives the logits.
         copies: of the single channel that the encoder needs, 3 where it was made for colours.
+
+    >>> pediatric_network("vgg_unet", channels_out=1, width=8)(torch.ones(2, 1, 16, 16)).shape
+    torch.Size([2, 1, 16, 16])
     """
 
-    def __init__(self, encoder: nn.Module, steps: list[nn.Module], head: nn.Module, copies: int):
+    def __init__(
+        self, encoder: nn.Module, steps: Sequence[nn.Module], head: nn.Module, copies: int
+    ):
         super().__init__()
         self.encoder, self.steps, self.head = encoder, nn.ModuleList(steps), head
         self.copies = copies
@@ -93,7 +101,12 @@ class SegmentationNetwork(nn.Module):
 
 
 class Step(nn.Module):
-    """Double the grid, join the level of that size, go through ``body``."""
+    """Double the grid, join the level of that size, go through ``body``.
+
+    >>> step = Step(nn.Upsample(scale_factor=2), nn.Conv2d(8, 2, 1))
+    >>> step(torch.ones(1, 4, 8, 8), torch.ones(1, 4, 16, 16)).shape
+    torch.Size([1, 2, 16, 16])
+    """
 
     def __init__(self, upsample: nn.Module, body: nn.Module):
         super().__init__()
@@ -105,11 +118,17 @@ class Step(nn.Module):
         return self.body(x if skip is None else torch.cat([skip, x], 1))
 
 
-class AttentionStep(Step):
-    """A step that first weighs the pixels of the level by an additive gate (Oktay et al. 2018)."""
+class AttentionStep(nn.Module):
+    """A step that first weighs the pixels of the level by an additive gate (Oktay et al. 2018).
+
+    >>> step = AttentionStep(nn.Upsample(scale_factor=2), nn.Conv2d(8, 2, 1), channels=4)
+    >>> step(torch.ones(2, 4, 8, 8), torch.ones(2, 4, 16, 16)).shape
+    torch.Size([2, 2, 16, 16])
+    """
 
     def __init__(self, upsample: nn.Module, body: nn.Module, channels: int):
-        super().__init__(upsample, body)
+        super().__init__()
+        self.upsample, self.body = upsample, body
         self.query, self.key = _normed(channels, channels // 2), _normed(channels, channels // 2)
         self.weight = _normed(channels // 2, 1)
 
@@ -121,7 +140,11 @@ class AttentionStep(Step):
 
 
 class ResidualBlock(nn.Module):
-    """Bottleneck of a quarter of the channels beside an identity or a projection."""
+    """Bottleneck of a quarter of the channels beside an identity or a projection.
+
+    >>> ResidualBlock(4, 8, project=True)(torch.ones(2, 4, 8, 8)).shape
+    torch.Size([2, 8, 8, 8])
+    """
 
     def __init__(self, channels_in: int, channels_out: int, project: bool):
         super().__init__()
@@ -139,7 +162,11 @@ class ResidualBlock(nn.Module):
 
 
 def class_probabilities(logits: Tensor) -> Tensor:
-    """Soft masks in float32: softmax over C + 1 channels, sigmoid of a single one."""
+    """Soft masks in float32: softmax over C + 1 channels, sigmoid of a single one.
+
+    >>> class_probabilities(torch.zeros(1, 2, 1, 1)).flatten()
+    tensor([0.5000, 0.5000])
+    """
     logits = logits.float()
     return logits.sigmoid() if logits.shape[1] == 1 else logits.softmax(1)
 

@@ -15,7 +15,7 @@ from lib.base.files import replacing
 
 @dataclass
 class TrainingState:
-    """Everything of a training that its model, optimizer and scheduler do not hold."""
+    """The part of a training that its model, optimizer and scheduler do not hold."""
 
     epoch: int = 0
     history: list[dict] = field(default_factory=list)
@@ -95,7 +95,10 @@ def load_checkpoint(path: Path, model: nn.Module, settings) -> TrainingState:
 
 
 def _restore_memory_order(optimizer: torch.optim.Optimizer) -> None:
-    """Lay moments out as their parameters are: mixed orders take other kernels, that round else."""
+    """Give each optimizer moment its parameter's memory format.
+
+    Mixed formats select kernels that round differently.
+    """
     for parameter, slots in optimizer.state.items():
         for name, value in slots.items():
             if value.shape == parameter.shape:

@@ -19,7 +19,7 @@ from lib.training.checkpoints import TrainingState, load_checkpoint, save_checkp
 
 # Writing a checkpoint after every epoch would cost more than a short epoch itself.
 CHECKPOINT_SECONDS = float(os.environ.get("OSTEOBOOK_CHECKPOINT_SECONDS", 20))
-PROGRESS = "progress"  # file in which a training tells its finished epochs
+PROGRESS = "progress"  # file with the number of finished epochs
 
 
 class TrainingDiverged(OsteoBookError):
@@ -101,13 +101,13 @@ class Fit:
         epochs: upper limit.
         seed: source of everything random inside an epoch.
         device: ``cpu`` or ``cuda``.
-        scheduler: any torch scheduler, stepped once an epoch (a plateau scheduler with the
-            monitored value), or once a batch if ``step_scheduler_each_batch``.
+        scheduler: any torch scheduler, stepped once per epoch (a plateau scheduler with the
+            monitored value), or once per batch if ``step_scheduler_each_batch``.
         monitor: name of a history column for plateau, early stopping and selection.
         maximise: whether a larger monitored value is better.
         keep_best: end with the weights of the best monitored epoch instead of the last.
         patience: epochs without improvement before stopping; None never stops early.
-        stop: (history so far, one row an epoch) -> whether this was the last epoch.
+        stop: (history so far, one row per epoch) -> whether this was the last epoch.
     """
 
     optimizer: torch.optim.Optimizer
@@ -141,7 +141,7 @@ def fit(
     folder: Path | None = None,
     report: Callable[[int], None] = lambda epochs_done: None,
 ) -> pd.DataFrame:
-    """Train ``model`` in place and return its history, one row an epoch.
+    """Train ``model`` in place and return its history, one row per epoch.
 
     Args:
         model: on any device; it is moved to ``settings.device``.
@@ -191,11 +191,11 @@ def report_to(folder: Path) -> Callable[[int], None]:
 def to_device(batch: tuple, device: str) -> tuple:
     """Every tensor of a batch on the device; images in channels-last order, as the weights are."""
 
-    def move(tensor: Tensor) -> Tensor:
+    def placed(tensor: Tensor) -> Tensor:
         layout = torch.channels_last if tensor.dim() == 4 else torch.preserve_format
         return tensor.to(device, non_blocking=True, memory_format=layout)
 
-    return tuple(move(t) if isinstance(t, Tensor) else t for t in batch)
+    return tuple(placed(t) if isinstance(t, Tensor) else t for t in batch)
 
 
 def _train_epoch(model, batches, loss, settings: Fit, epoch: int) -> dict[str, float]:
@@ -228,8 +228,7 @@ def _train_epoch(model, batches, loss, settings: Fit, epoch: int) -> dict[str, f
     if not np.isfinite(means["train_loss"]):
         raise TrainingDiverged(
             f"loss: found {means['train_loss']} in epoch {epoch}; expected a finite number. "
-            "Fix: lower the learning rate, and check the data: "
-            "`python -m lib.app.check_data check`."
+            "Fix: lower the learning rate, and check the data: `python -m lib.app.check_data`."
         )
     return means | recorded
 

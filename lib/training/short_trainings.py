@@ -1,4 +1,4 @@
-"""How short trainings begin, and how their learning rate ends (pediatric and hand studies)."""
+"""First bias and learning rates of short trainings."""
 
 import numpy as np
 import torch
@@ -7,9 +7,9 @@ from torch.optim.lr_scheduler import LambdaLR
 
 
 def start_at_shares(head: nn.Conv2d, masks: np.ndarray) -> None:
-    """Let a new network's first guess be the share of each structure, in place [A].
+    """Set the bias of a new head to the share of each structure, in place [A].
 
-    Else the first hundred steps do nothing but learn how rare bone is.
+    Otherwise the first hundred steps only learn how rare bone is.
 
     Args:
         head: last convolution, of one channel (sigmoid) or of K + 1 (softmax).
@@ -24,7 +24,7 @@ def start_at_shares(head: nn.Conv2d, masks: np.ndarray) -> None:
 def linear_fall(optimizer: torch.optim.Optimizer, steps: int) -> dict:
     """For ``Fit``: learning rates that fall linearly to zero within ``steps`` [A].
 
-    The rates of long trainings are constant or wait for a plateau, which a short one ends before.
+    Long trainings keep the rate or lower it on a plateau, which a short one does not reach.
     """
     scheduler = LambdaLR(optimizer, lambda step: max(1 - step / steps, 0))
     return {"scheduler": scheduler, "step_scheduler_each_batch": True}

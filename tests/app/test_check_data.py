@@ -1,4 +1,4 @@
-"""``python -m lib.app.check_data check``: everything at once, with an exit code."""
+"""``python -m lib.app.check_data``: everything at once, with an exit code."""
 
 import shutil
 import subprocess
@@ -144,18 +144,18 @@ def test_same_radiograph_under_two_subjects_is_noted(folder, tmp_path):
 
 
 def test_exit_codes_and_output(folder, tmp_path, capsys):
-    assert main(["check", str(folder)]) == 0
+    assert main([str(folder)]) == 0
     out = capsys.readouterr().out
     assert "problem: " not in out and out.splitlines()[-1].startswith(f"{folder}: cases: 19")
-    assert main(["check", str(tmp_path / "nowhere")]) == 1
+    assert main([str(tmp_path / "nowhere")]) == 1
     assert "problem: " in capsys.readouterr().out
     with pytest.raises(SystemExit) as stopped:
-        main(["check"])
+        main([])
     assert stopped.value.code == 2
 
 
 def test_module_runs_from_the_command_line(folder):
-    command = [sys.executable, "-m", "lib.data", "check", str(folder)]
+    command = [sys.executable, "-m", "lib.app.check_data", str(folder)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0 and "cases: 19" in done.stdout
 

@@ -1,17 +1,17 @@
 """Volumes: three kinds of files, slices of one size and back, own data and its problems."""
 
 import re
-from pathlib import Path
 
 import nibabel
 import numpy as np
 import pandas as pd
+import pydicom
 import pytest
 
 from lib.app.check_data import check
 from lib.base.errors import DataError, SettingError
 from lib.data.cases import find_cases
-from lib.data.joints import of_joint
+from lib.data.duplicates import content
 from lib.data.manifest import fingerprint
 from lib.data.volumes import (
     nearest,
@@ -115,16 +115,99 @@ def test_damage_is_one_clear_error(tmp_path, array):
     write_volume(tmp_path / "nan.nii", holes, tmp_path)
     refused("nan.nii", "2 NaN")
     write_nrrd(tmp_path / "bz.nrrd", array, affine_of(), "bzip2")
-    refused("bz.nrrd", "encoding bzip2")
+    refused("bz.nrrd", "bzip2 encoding not available")
+    (tmp_path / "text.nrrd").write_text("no volume")
+    refused("text.nrrd", "found damage, or no such format; expected a readable volume")
     write_nrrd(tmp_path / "short.nrrd", array[:, :, :9], affine_of(), "raw")
-    content = (tmp_path / "short.nrrd").read_bytes()
-    (tmp_path / "short.nrrd").write_bytes(content.replace(b"36 40 9", b"36 40 10"))
-    refused("short.nrrd", "expected a readable volume")
+    stored = (tmp_path / "short.nrrd").read_bytes()
+    (tmp_path / "short.nrrd").write_bytes(stored.replace(b"36 40 9", b"36 40 10"))
+    refused(
+        "short.nrrd",
+        "found fread got only 12960 2-sized things, not 14400.*expected a readable volume",
+    )
     (tmp_path / "empty").mkdir()
     refused("empty", "0 DICOM slices")
     write_series(tmp_path / "gap", array, affine_of())
     next((tmp_path / "gap").glob("001.dcm")).unlink()
     refused("gap", "unequal distances")
+
+
+@pytest.mark.parametrize("encoding", ["raw", "gzip", "ascii"])
+@pytest.mark.parametrize("name", ["v.nrrd", "v.nhdr"])
+def test_nrrd_files_of_every_kind_are_one_volume(tmp_path, array, name, encoding):
+    write_nrrd(tmp_path / name, array, affine_of(), encoding)
+    volume = read_volume(tmp_path / name)
+    assert np.array_equal(volume.array, array.transpose(2, 0, 1))
+    assert np.allclose(volume.affine, affine_of(), atol=1e-6)
+
+
+def test_the_bytes_of_an_nrrd_file_are_taken_as_its_header_says(tmp_path, array):
+    write_nrrd(tmp_path / "big.nrrd", array, affine_of(), "raw", "big")
+    header, data = (tmp_path / "big.nrrd").read_bytes().split(b"\n\n", 1)
+    skip = b"\n".join((header, b"byte skip: 5\n\nskip!"))
+    (tmp_path / "skip.nrrd").write_bytes(skip + data)
+    unsigned = header.replace(b"type: short", b"type: unsigned short")
+    (tmp_path / "unsigned.nrrd").write_bytes(unsigned + b"\n\n" + data)
+    for name, expected in (("big", array), ("skip", array), ("unsigned", array.astype(np.uint16))):
+        found = read_volume(tmp_path / f"{name}.nrrd")
+        assert np.array_equal(found.array, np.float32(expected.transpose(2, 0, 1)))
+
+
+def test_a_change_of_detached_data_is_another_content(tmp_path, array):
+    write_nrrd(tmp_path / "v.nhdr", array, affine_of(), "raw")
+    before = content(tmp_path / "v.nhdr")
+    write_nrrd(tmp_path / "v.nhdr", array + 1, affine_of(), "raw")
+    assert content(tmp_path / "v.nhdr") != before
+    (tmp_path / "v.raw").unlink()
+    assert content(tmp_path / "v.nhdr") == (tmp_path / "v.nhdr").read_bytes()
+
+
+def changed_slice(path, **attributes):
+    """Store attributes in one DICOM file; None deletes."""
+    file = pydicom.dcmread(path)
+    for name, value in attributes.items():
+        if value is None:
+            delattr(file, name)
+        else:
+            setattr(file, name, value)
+    file.save_as(path)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "words"),
+    [
+        ({"SeriesInstanceUID": "1.2.3"}, "series: found 10 DICOM slices of 2 series"),
+        ({"PixelSpacing": [1.25, 1.4]}, "series: found slices that differ in PixelSpacing"),
+        ({"ImagePositionPatient": None}, "003.dcm: found no ImagePositionPatient"),
+        ({"PixelSpacing": ""}, "003.dcm: found no PixelSpacing"),
+        ({"PixelData": b"12"}, "003.dcm: found The number of bytes of pixel data is less than"),
+        ({"NumberOfFrames": 2, "Rows": 20}, "003.dcm: found 2 frames"),
+    ],
+)
+def test_a_slice_that_does_not_fit_is_named(tmp_path, array, capfd, attributes, words):
+    write_series(tmp_path / "series", array, affine_of())
+    changed_slice(tmp_path / "series/003.dcm", **attributes)
+    with pytest.raises(DataError, match=words) as caught:
+        read_volume(tmp_path / "series")
+    assert len(str(caught.value).splitlines()) == 1 and "Fix: " in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_means_the_same_is_one_series(tmp_path, array):
+    write_series(tmp_path / "series", array, affine_of(degrees=0))
+    expected = read_volume(tmp_path / "series")
+    slope = {"RescaleSlope": 0.5, "RescaleIntercept": -3}
+    file = pydicom.dcmread(tmp_path / "series/000.dcm")
+    digits = [value + 1e-5 for value in file.ImageOrientationPatient]
+    changed_slice(tmp_path / "series/003.dcm", ImageOrientationPatient=digits)
+    changed_slice(tmp_path / "series/000.dcm", **slope)
+    pydicom.dcmread(tmp_path / "series/005.dcm").save_as(tmp_path / "series/._005.dcm")
+    (tmp_path / "series/notes.txt").write_text("no slice")
+    volume = read_volume(tmp_path / "series")
+    assert np.allclose(volume.affine, expected.affine, atol=1e-4)
+    scaled = [k for k in range(10) if not np.array_equal(volume.array[k], expected.array[k])]
+    assert len(scaled) == 1
+    assert np.array_equal(volume.array[scaled], expected.array[scaled] * 0.5 - 3)
 
 
 def test_masks_lie_on_the_grid_of_their_image(tmp_path, array):
@@ -173,28 +256,6 @@ def test_nearest_takes_the_pixel_under_the_centre():
 # --- own data
 
 
-def test_own_volumes_pass_the_check_and_are_told_apart_by_joint(folder):
-    report = check(folder)
-    assert report.problems == [] and "cases: 6, subjects: 6" in report.summary
-    cases = find_cases(folder.parent, "pediatric")
-    ankle, shoulder = of_joint(cases, "ankle"), of_joint(cases, "shoulder")
-    assert ankle["case"].tolist() == ["ankle0", "ankle1", "ankle2"] and len(shoulder) == 3
-    assert ankle["pathology"].tolist() == [1, 1, 0] and ankle["age_years"].tolist() == [7, 8, 9]
-    before = fingerprint(ankle)
-    path = Path(ankle["mask_talus"].iloc[1])
-    path.write_bytes(path.read_bytes()[:-1] + b"x")
-    assert fingerprint(ankle) != before
-
-
-def test_without_the_column_the_masks_tell_the_joint_and_numbers_sort_as_numbers(folder):
-    table = pd.read_csv(folder / "cases.csv").drop(columns=["joint", "pathology", "age_years"])
-    table["subject"] = [f"s{n}" for n in (10, 9, 8, 1, 2, 3)]
-    table.to_csv(folder / "cases.csv", index=False)
-    ankle = of_joint(find_cases(folder.parent, "pediatric"), "ankle")
-    assert ankle["subject"].tolist() == ["s8", "s9", "s10"]
-    assert ankle[["pathology", "age_years"]].isna().all(axis=None)
-
-
 def test_a_series_of_dicom_slices_is_own_data_too(folder):
     table = pd.read_csv(folder / "cases.csv", dtype=str, keep_default_na=False)
     array = np.asarray(nibabel.load(folder / table["image"][0]).dataobj)
@@ -210,25 +271,6 @@ def test_a_series_of_dicom_slices_is_own_data_too(folder):
     report = check(folder)
     assert report.problems == []
     assert len(fingerprint(find_cases(folder.parent, "pediatric"))) == 16
-
-
-@pytest.mark.parametrize(
-    ("column", "value", "words"),
-    [
-        ("joint", "knee", "line 2: found joint knee; expected ankle or shoulder"),
-        ("mask_talus", "", "line 2: found no mask_talus; expected the ankle's talus"),
-        ("age_years", "nine", "line 2: found age_years nine; expected years"),
-        ("image", "images/none.nii.gz", "line 2: found image images/none.nii.gz; expected an exi"),
-    ],
-)
-def test_every_problem_of_the_table_is_one_line(folder, column, value, words):
-    table = pd.read_csv(folder / "cases.csv", dtype=str, keep_default_na=False)
-    table.loc[0, column] = value
-    table.to_csv(folder / "cases.csv", index=False)
-    problems = check(folder).problems
-    assert len(problems) == 1 and words in problems[0] and "Fix: " in problems[0]
-    with pytest.raises(DataError, match=re.escape(words)):
-        find_cases(folder.parent, "pediatric")
 
 
 def test_the_check_opens_volumes_and_masks(folder):

@@ -9,6 +9,7 @@ import pytest
 
 from lib.base.errors import OsteoBookError
 from lib.engine import derived as module
+from lib.engine.code import Code
 from lib.engine.derived import cached_table
 
 calls = []
@@ -40,10 +41,12 @@ def test_arguments_and_folders_are_told_apart(tmp_path):
     assert len(calls) == 4
 
 
-@pytest.mark.parametrize("changed", ["closure_digests", "library_versions"])
-def test_changed_code_or_libraries_are_worked_out_again(tmp_path, monkeypatch, changed):
+@pytest.mark.parametrize(
+    ("changed", "value"), [("code_of", Code("changed", {})), ("library_versions", {"torch": "0"})]
+)
+def test_changed_code_or_libraries_are_worked_out_again(tmp_path, monkeypatch, changed, value):
     cached_table(table, tmp_path, 0.1)
-    monkeypatch.setattr(module, changed, lambda *_: {"lib/metrics/cortical_index.py": "changed"})
+    monkeypatch.setattr(module, changed, lambda *_: value)
     cached_table(table, tmp_path, 0.1)
     assert len(calls) == 2
 

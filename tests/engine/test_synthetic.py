@@ -14,6 +14,7 @@ from lib.base.errors import SettingError
 from lib.data.cases import find_cases, load_case, load_structures, mask_columns, negatives
 from lib.data.manifest import synthetic_note
 from lib.engine import synthetic
+from lib.engine.code import Code
 from lib.engine.synthetic import phantom_root
 from lib.phantoms import load_scene
 
@@ -127,12 +128,7 @@ def test_boxes_are_the_label_where_a_scene_has_them(phantoms):
 
 def test_other_code_makes_other_phantoms(phantoms, monkeypatch):
     root = phantom_root("shoulder", 1, 64, 5)
-    real = synthetic.closure_digests
-
-    def changed(module):
-        return real(module) | {"lib/engine/synthetic.py": "changed"}
-
-    monkeypatch.setattr(synthetic, "closure_digests", changed)
+    monkeypatch.setattr(synthetic, "code_of", lambda *_: Code("changed", {}))
     assert phantom_root("shoulder", 1, 64, 5) != root
 
 

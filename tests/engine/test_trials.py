@@ -6,8 +6,9 @@ import signal
 import subprocess
 import sys
 import time
-import types
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 import pandas as pd
 import pytest
@@ -17,82 +18,118 @@ from lib.base import paths
 from lib.base.errors import OsteoBookError, SettingError
 from lib.base.files import locked, replacing, write_table
 from lib.data.manifest import SYNTHETIC_MARK
-from lib.engine import code, trial_plans, trials, workers
-
-TRIAL = {
-    **{"study": "fake", "dataset": "d", "method": "m", "fold": 0, "seed": 1},
-    **{"epochs": 2, "device": "cuda"},
-}
+from lib.engine import plans, study as study_module, trials, workers
+from lib.engine.code import Code
+from lib.engine.profiles import NAMES
+from lib.engine.study import Kind, Source, Study
 
 
-@pytest.fixture
-def fake_study(tmp_path, monkeypatch):
-    """A study whose training writes one number; it records its calls."""
+@dataclass(frozen=True, kw_only=True)
+class FakeTrial(trials.Trial):
+    """A trial without settings of its own."""
+
+    study: ClassVar[str] = "fake"
+
+
+TRIAL = FakeTrial(variant="v", method="m", seed=1, device="cuda", epochs=2)
+CALLS: list[str] = []
+
+
+def train(trial, data_root, folder):
+    """Write one number; the calls are recorded."""
+    CALLS.append(trial.method)
+    if trial.method == "broken":
+        raise ValueError("no such thing")
+    rows = trials.tidy_rows(trial, "s", "c", "bone", [("dice", "fraction", 0.1 + 0.2)])
+    write_table(pd.DataFrame(rows), folder / "metrics.csv")
+    write_table(pd.DataFrame({"epoch": [0, 1]}), folder / "history.csv")
+    (folder / "checkpoint.safetensors").touch()
+
+
+def guess(trial):
+    return 1.5, 2.0
+
+
+def list_trials(request):
+    return [[replace(TRIAL, epochs=request.settings["epochs"], method=m) for m in ("m", "n")]]
+
+
+def describe_data(data_root, variant, seed):
+    return data_root, 1
+
+
+STUDY = Study(
+    name="fake",
+    profiles=dict.fromkeys(NAMES, {"epochs": 2}),
+    kinds=(Kind(FakeTrial, train, guess),),
+    list_trials=list_trials,
+    describe_data=describe_data,
+    scenes={"": "wrist"},
+    find_data=lambda data_root, profile: {"": data_root},
+)
+CODE = Code("code", {"lib.losses": "1"})
+
+
+def sources(fingerprint="data-a", root=""):
+    return {"": Source(root, fingerprint, 1)}
+
+
+def run(*listed, fingerprint="data-a", root="", **options):
+    return trials.run_trials(STUDY, list(listed), sources(fingerprint, root), **options)
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path, monkeypatch):
+    """Trials are computed in this process: another one would not know the study of this file."""
+    CALLS.clear()
     monkeypatch.setattr(paths, "TRIALS", tmp_path)
-    module = types.ModuleType("lib.studies.fake")
-    module.calls = []
+    monkeypatch.setattr(study_module, "code_of", lambda *roots, entries=None: CODE)
 
-    def train(trial, data_root, folder):
-        module.calls.append(trial["method"])
-        if trial["method"] == "broken":
-            raise ValueError("no such thing")
-        row = {k: trial[k] for k in ("study", "dataset", "method", "fold", "seed")}
-        write_table(pd.DataFrame([row | {"value": 0.1 + 0.2}]), folder / "metrics.csv")
-        write_table(pd.DataFrame({"epoch": [0, 1]}), folder / "history.csv")
-        (folder / "checkpoint.safetensors").touch()
+    def one_by_one(function, jobs, *_, **labels):
+        return [function(*job) for job in jobs]
 
-    module.train = train
-    module.estimate = lambda trial: (1.5, 2.0)
-    module.is_listed = lambda trial: trial["epochs"] == 2
-    module.trials_and_fingerprint = lambda **parameters: ([TRIAL], parameters["data_root"])
-    monkeypatch.setitem(sys.modules, "lib.studies.fake", module)
-    monkeypatch.setitem(sys.modules, "lib.studies.fake_trials", module)
-    # in this process: another one would not know the fake study
-    monkeypatch.setattr(
-        trials, "run_in_processes", lambda f, jobs, *_, **labels: [f(*job) for job in jobs]
-    )
-    return module
+    monkeypatch.setattr(trials, "run_in_processes", one_by_one)
 
 
-def test_a_trial_is_computed_once_and_leaves_only_its_results(fake_study, capsys):
-    (folder,) = trials.run_trials([TRIAL], "", "data-a")
-    trials.run_trials([TRIAL], "", "data-a")
-    assert fake_study.calls == ["m"]
+def test_a_trial_is_computed_once_and_leaves_only_its_results(capsys):
+    (folder,) = run(TRIAL)
+    run(TRIAL)
+    assert CALLS == ["m"]
     kept = ["config.json", "data.json", "history.csv", "metrics.csv", "timing.json"]
     assert sorted(p.name for p in folder.iterdir()) == kept
     assert sorted(p.name for p in folder.parent.iterdir()) == [".locks", folder.name]
     assert "1 of 1 trials already computed" in capsys.readouterr().out
 
 
-def test_a_trial_tells_its_data_but_is_not_named_by_what_they_are(fake_study, tmp_path):
+def test_a_trial_tells_its_data_but_is_not_named_by_what_they_are(tmp_path):
     root = tmp_path / "root"
     (root / "fake").mkdir(parents=True)
-    (folder,) = trials.run_trials([TRIAL], str(root), "data-a")
+    (folder,) = run(TRIAL, root=str(root))
     own = {"synthetic": False, "note": "", "fingerprint": "data-a"}
     assert json.loads((folder / trials.DATA_RECORD).read_text()) == own
     (root / "fake" / SYNTHETIC_MARK).write_text("Drawn.\n")
-    assert trials.run_trials([TRIAL], str(root), "data-a") == [folder]
-    (other,) = trials.run_trials([TRIAL | {"seed": 2}], str(root), "data-a")
+    assert run(TRIAL, root=str(root)) == [folder]
+    (other,) = run(replace(TRIAL, seed=2), root=str(root))
     drawn = own | {"synthetic": True, "note": "Drawn."}
     assert json.loads((other / trials.DATA_RECORD).read_text()) == drawn
 
 
-def test_what_a_run_took_is_the_sum_of_its_trials(fake_study):
-    folders = trials.run_trials([TRIAL | {"seed": n} for n in (5, 3)], "", "data-a")
+def test_what_a_run_took_is_the_sum_of_its_trials():
+    folders = run(*(replace(TRIAL, seed=n) for n in (5, 3)))
     for folder, seconds in zip(folders, (90, 33), strict=True):
         (folder / "timing.json").write_text(json.dumps({"seconds": seconds}))
     assert trials.run_record(folders) == {"seeds": [3, 5], "minutes": 2.0}  # 2.05 to the even
 
 
-def test_floats_keep_every_digit(fake_study):
-    folders = trials.run_trials([TRIAL], "", "data-a")
+def test_floats_keep_every_digit():
+    folders = run(TRIAL)
     assert trials.collect(folders, "metrics")["value"].item() == 0.1 + 0.2
     assert "0.30000000000000004" in (folders[0] / "metrics.csv").read_text()
 
 
 @pytest.mark.parametrize("name", ["NA", "None", "nan", "null", "007"])
-def test_names_that_look_like_gaps_are_collected_as_they_are(fake_study, name):
-    (folder,) = trials.run_trials([TRIAL], "", "data-a")
+def test_names_that_look_like_gaps_are_collected_as_they_are(name):
+    (folder,) = run(TRIAL)
     table = pd.DataFrame({"case": [name, "a", ""], "subject": ["b", name, "c"]})
     write_table(table.assign(value=[0.5, None, 1.0]), folder / "metrics.csv")
     found = trials.collect([folder], "metrics")
@@ -102,8 +139,8 @@ def test_names_that_look_like_gaps_are_collected_as_they_are(fake_study, name):
     ]  # fmt: skip
 
 
-def test_history_is_collected_with_the_names_of_its_trial(fake_study):
-    history = trials.collect(trials.run_trials([TRIAL], "", "data-a"), "history")
+def test_history_is_collected_with_the_names_of_its_trial():
+    history = trials.collect(run(TRIAL), "history")
     assert list(history) == ["study", "dataset", "method", "fold", "seed", "epoch"]
     assert history["method"].tolist() == ["m", "m"]
     with pytest.raises(SettingError, match="metrics, history"):
@@ -111,47 +148,84 @@ def test_history_is_collected_with_the_names_of_its_trial(fake_study):
 
 
 @pytest.mark.parametrize("change", ["trial", "data", "code", "versions"])
-def test_whatever_changes_the_result_changes_the_folder(fake_study, monkeypatch, change):
-    before = trials.trial_folder(trials.describe(TRIAL, "data-a"))
+def test_whatever_changes_the_result_changes_the_folder(monkeypatch, change):
+    before = STUDY.folder(TRIAL, sources())
     trial, fingerprint = TRIAL, "data-a"
     if change == "trial":
-        trial = TRIAL | {"epochs": 3}
+        trial = replace(TRIAL, epochs=3)
     elif change == "data":
         fingerprint = "data-b"
     elif change == "code":
-        monkeypatch.setattr(trials, "closure_digests", lambda module: {"lib/losses.py": "1"})
+        other = Code("other", CODE.modules)
+        monkeypatch.setattr(study_module, "code_of", lambda *roots, entries=None: other)
     else:
-        monkeypatch.setattr(trials, "library_versions", lambda: {"torch": "0"})
-    assert trials.trial_folder(trials.describe(trial, fingerprint)) != before
+        monkeypatch.setattr(study_module, "library_versions", lambda: {"torch": "0"})
+    assert STUDY.folder(trial, sources(fingerprint)) != before
 
 
-def test_plan_says_what_would_run_and_why(fake_study, monkeypatch):
-    def planned(data_root="data-a"):
-        return trial_plans.plan("fake", data_root=data_root).iloc[0].to_dict()
+def test_where_the_code_stands_changes_no_folder(monkeypatch):
+    before = STUDY.folder(TRIAL, sources())
+    elsewhere = Code(CODE.key, {"lib.moved.losses": "1"})
+    monkeypatch.setattr(study_module, "code_of", lambda *roots, entries=None: elsewhere)
+    assert STUDY.folder(TRIAL, sources()) == before
+
+
+def test_a_trial_comes_back_from_its_file():
+    assert STUDY.read_trial(TRIAL.to_json()) == TRIAL
+    with pytest.raises(SettingError, match="found fake .* Fix: run the study again"):
+        STUDY.read_trial(TRIAL.to_json() | {"width": 3})
+
+
+def test_plan_says_what_would_run_and_why(monkeypatch):
+    def planned(data_root="data-a", place=0):
+        table = plans.plan(STUDY, "quick", data_root, 1, "cuda")
+        return table.iloc[place].to_dict()
 
     assert planned() == {
-        "name": "d-m-fold0-seed1",
+        "name": "v-m-fold0-seed1",
         "status": "run",
         "why": "never run",
         "minutes": 1.5,
         "megabytes": 2.0,
     }
-    trials.run_trials([TRIAL], "", "data-a")
+    run(TRIAL)
     assert (planned()["status"], planned()["minutes"]) == ("cached", 0)
     assert planned("data-b")["why"] == "changed: data"
     assert planned("data-b")["minutes"] < 0.1, "a measured time replaces the estimate"
-    real = trials.closure_digests
-    edited = {"lib/losses/overlap.py": "1"}
-    monkeypatch.setattr(trials, "closure_digests", lambda module: real(module) | edited)
-    assert planned()["why"] == "changed: lib/losses/overlap.py"
-    folder = trials.trial_folder(trials.describe(TRIAL, "data-a"))
-    trials.partial_folder(folder).mkdir()
+    edited = Code("edited", {"lib.losses": "2"})
+    monkeypatch.setattr(study_module, "code_of", lambda *roots, entries=None: edited)
+    assert planned()["why"] == "changed: lib.losses"
+    trials.partial_folder(STUDY.folder(TRIAL, sources())).mkdir()
     assert planned()["status"] == "continue"
 
 
-def test_a_failing_trial_keeps_its_partial_folder_and_never_looks_complete(fake_study):
+def test_some_methods_can_be_run_alone():
+    stages = STUDY.trials("quick", 1, "cpu", sources())
+    assert [t.method for t in STUDY.narrowed(stages, sources(), ["n"])[0]] == ["n"]
+    with pytest.raises(SettingError, match="methods: found 'o'; expected some of m, n"):
+        STUDY.narrowed(stages, sources(), ["o"])
+
+
+def test_what_a_method_starts_from_is_run_with_it():
+    @dataclass(frozen=True, kw_only=True)
+    class Later(FakeTrial):
+        start: str
+
+        @property
+        def needs(self):
+            return (self.start,)
+
+    study = replace(STUDY, kinds=(*STUDY.kinds, Kind(Later, train, guess)))
+    first = replace(TRIAL, method="first")
+    name = study.folder(first, sources()).name
+    later = Later(variant="v", method="later", seed=1, device="cpu", epochs=1, start=name)
+    stages = [[TRIAL, first], [later]]
+    assert study.narrowed(stages, sources(), ["later"]) == [[first], [later]]
+
+
+def test_a_failing_trial_keeps_its_partial_folder_and_never_looks_complete():
     with pytest.raises(ValueError, match="no such thing"):
-        trials.run_trials([TRIAL | {"method": "broken"}], "", "data-a")
+        run(replace(TRIAL, method="broken"))
     assert [p.name[-8:] for p in (paths.TRIALS / "fake").glob("[!.]*")] == [".partial"]
 
 
@@ -159,94 +233,54 @@ def end_at_once(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_a_process_that_the_system_ends_is_one_clear_error(fake_study, monkeypatch):
+def test_a_process_that_the_system_ends_is_one_clear_error(monkeypatch):
     """As when memory runs out: every job fails, whichever took too much."""
 
-    def run(_, jobs, *__, names):
+    def killed(_, jobs, *__, names):
         return workers.run_in_processes(end_at_once, jobs, 1, names=names)
 
-    monkeypatch.setattr(trials, "run_in_processes", run)
+    monkeypatch.setattr(trials, "run_in_processes", killed)
     with pytest.raises(OsteoBookError) as told:
-        trials.run_trials([TRIAL, TRIAL | {"method": "n"}], "", "data-a", workers=1)
+        run(TRIAL, replace(TRIAL, method="n"), workers=1)
     message = str(told.value)
     assert "a process that was ended, most often for want of memory" in message
     assert "2 of 2 trainings are missing, what is finished is kept. Fix: run again" in message
-    assert "smaller profile or fewer workers" in message and "d-m" not in message
+    assert "smaller profile or fewer workers" in message and "v-m" not in message
 
 
-def test_other_failures_are_told_as_they_are(fake_study, monkeypatch):
-    def run(*_, **__):
+def test_other_failures_are_told_as_they_are(monkeypatch):
+    def failing(*_, **__):
         raise OsteoBookError("training: 1 of 1 jobs failed") from ValueError("no such thing")
 
-    monkeypatch.setattr(trials, "run_in_processes", run)
+    monkeypatch.setattr(trials, "run_in_processes", failing)
     with pytest.raises(OsteoBookError, match="1 of 1 jobs failed"):
-        trials.run_trials([TRIAL], "", "data-a", workers=1)
+        run(TRIAL, workers=1)
 
 
-def test_figures_only_refuses_to_train(fake_study):
+def test_figures_only_refuses_to_train():
     with pytest.raises(OsteoBookError, match="Fix: run once without"):
-        trials.run_trials([TRIAL], "", "data-a", cached_only=True)
-    assert fake_study.calls == []
+        run(TRIAL, cached_only=True)
+    assert CALLS == []
 
 
-def test_clean_frees_what_the_present_code_would_not_use(fake_study, monkeypatch):
-    kept = trials.run_trials([TRIAL, TRIAL | {"method": "n"}], "", "data-a")
-    stale = trials.run_trials([TRIAL | {"epochs": 9}], "", "data-a")  # of an old profile
+def test_clean_frees_what_the_present_code_would_not_use(monkeypatch):
+    kept = run(TRIAL, replace(TRIAL, method="n"))
+    stale = run(replace(TRIAL, epochs=9))  # of an old profile
     with monkeypatch.context() as other:
-        other.setattr(trials, "library_versions", lambda: {"torch": "0"})
-        stale += trials.run_trials([TRIAL], "", "data-a")
+        other.setattr(study_module, "library_versions", lambda: {"torch": "0"})
+        stale += run(TRIAL)
     stale.append(kept[0].with_name("empty.partial"))
     stale[-1].mkdir()
-    assert {folder for folder, _ in trial_plans.clean()} == set(stale)
+    assert {folder for folder, _ in plans.clean({"fake": STUDY})} == set(stale)
     assert all(folder.exists() for folder in kept)
     assert not any(folder.exists() for folder in stale)
-    assert trial_plans.clean() == []
+    assert plans.clean({"fake": STUDY}) == []
 
 
-def test_a_result_folder_that_cannot_be_made_is_one_clear_error(fake_study):
+def test_a_result_folder_that_cannot_be_made_is_one_clear_error():
     (paths.TRIALS / "fake").write_text("a file where a folder should be")
     with pytest.raises(OsteoBookError, match="a file stands where a folder is expected"):
-        trials.run_trials([TRIAL], "", "data-a")
-
-
-# --- code and versions
-
-
-def test_code_digest_ignores_comments_and_docstrings_but_not_numbers(tmp_path):
-    def digest_of(text):
-        path = tmp_path / "module.py"
-        path.write_text(text)
-        return code._digest_and_imports.__wrapped__(path, 0)[0]
-
-    base = digest_of('def f(x):\n    """Doc."""\n    return x + 1\n')
-    assert digest_of("def f(x):\n    # why\n\n    return x + 1\n") == base
-    assert digest_of("def f(x):\n    return x + 2\n") != base
-
-
-def test_closure_holds_what_is_imported_and_nothing_else():
-    assert list(code.closure_digests("lib.training.loop")) == [
-        *("lib/training/checkpoints.py", "lib/base/files.py", "lib/training/loop.py")
-    ]
-
-
-def test_a_study_is_retrained_only_for_what_its_training_uses():
-    used = set(code.closure_digests("lib.studies.wrist.learn"))
-    assert {"lib/losses/overlap.py", "lib/models/unet.py", "lib/data/crop.py"} <= used
-    unused = (
-        "figures",
-        "claims",
-        "statistics",
-        "trials",
-        "workers",
-        "profiles",
-        "runner",
-        "audits",
-    )
-    assert not [name for name in used if name.startswith(tuple(f"lib/{x}" for x in unused))]
-    assert "lib/engine/workers.py" in trials.describe(TRIAL, "")["code"], (
-        "it sets threads and kernels"
-    )
-    assert "lib/losses/__init__.py" not in used, "it would bring in every loss"
+        run(TRIAL)
 
 
 # --- files
@@ -334,7 +368,7 @@ def alive(pid: int) -> bool:
 def test_workers_end_with_their_parent(tmp_path, how):
     script = (
         "import sys; from lib.engine.workers import run_in_processes\n"
-        "from tests.test_trials import sleep_forever\n"
+        "from tests.engine.test_trials import sleep_forever\n"
         "if __name__ == '__main__': run_in_processes(sleep_forever, [(sys.argv[1],)])"
     )
     pid_file = tmp_path / "pid"
@@ -363,12 +397,13 @@ def test_workers_end_with_their_parent(tmp_path, how):
 def test_a_gpu_takes_as_many_trainings_as_its_memory_holds(
     monkeypatch, free_gb, need_gb, cores, expected
 ):
-    module = types.ModuleType("lib.studies.fake_trials")
-    if need_gb is not None:
-        module.gpu_gigabytes = lambda trial: need_gb / (1 + trial["fold"])  # the largest counts
-    monkeypatch.setitem(sys.modules, "lib.studies.fake_trials", module)
+    kind = STUDY.kinds[0]
+    if need_gb is not None:  # the largest counts
+        kind = replace(kind, gpu_gigabytes=lambda trial: need_gb / (1 + trial.fold))
+    study = replace(STUDY, kinds=(kind,))
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (free_gb * 10**9, 140 * 10**9))
     monkeypatch.setattr(os, "cpu_count", lambda: cores)
-    listed = [TRIAL | {"fold": fold} for fold in (2, 0, 1)]
-    assert trials.default_workers(listed) == expected
-    assert trials.default_workers([trial | {"device": "cpu"} for trial in listed]) == cores
+    listed = [replace(TRIAL, fold=fold) for fold in (2, 0, 1)]
+    assert trials.default_workers(study, listed) == expected
+    on_cpu = [replace(trial, device="cpu") for trial in listed]
+    assert trials.default_workers(study, on_cpu) == cores

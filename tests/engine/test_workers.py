@@ -7,7 +7,7 @@ from lib.base.paths import ROOT
 
 SCRIPT = """
 import math
-from lib.workers import run_in_processes
+from lib.engine.workers import run_in_processes
 {guard}print(run_in_processes(math.sqrt, [(4,), (9,)], 2))
 """
 

@@ -1,5 +1,7 @@
 """A small made-up data set of volumes: bright ellipsoids as bones, in the layout of cases.csv."""
 
+import bz2
+import gzip
 from pathlib import Path
 
 import nibabel
@@ -8,8 +10,8 @@ import pandas as pd
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
-from lib.data.joints import JOINTS
 from lib.data.manifest import SYNTHETIC_MARK
+from lib.studies.pediatric.joints import JOINTS
 
 SHAPE = (36, 40, 10)  # of the files: the slices lie along the last axis, as in most NIfTI files
 SPACING_MM = (1.5, 1.25, 3.0)
@@ -65,20 +67,30 @@ def write_volume(path: Path, array: np.ndarray, folder: Path, affine=None) -> st
     return str(path.relative_to(folder))
 
 
-def write_nrrd(path: Path, array: np.ndarray, affine: np.ndarray, encoding: str = "gzip") -> None:
-    """One file, left-posterior-superior, little endian."""
-    import gzip
+ENCODE = {
+    "raw": bytes,
+    "gzip": gzip.compress,
+    "bzip2": bz2.compress,
+    "ascii": lambda data: " ".join(map(str, np.frombuffer(data, "<i2"))).encode(),
+}
 
+
+def write_nrrd(
+    path: Path, array: np.ndarray, affine: np.ndarray, encoding: str = "gzip", endian="little"
+) -> None:
+    """Left-posterior-superior; the data of a .nhdr file lie beside it, in <name>.raw."""
     lps = np.diag([-1.0, -1.0, 1.0])
     directions = (lps @ affine[:3, :3]).T
     vectors = " ".join("(" + ",".join(f"{v:.9f}" for v in row) + ")" for row in directions)
     origin = ",".join(f"{v:.9f}" for v in lps @ affine[:3, 3])
     header = ["NRRD0004", "# made up", "type: short", "dimension: 3",
               "space: left-posterior-superior", f"sizes: {' '.join(map(str, array.shape))}",
-              f"space directions: {vectors}", "kinds: domain domain domain", "endian: little",
+              f"space directions: {vectors}", "kinds: domain domain domain", f"endian: {endian}",
               f"encoding: {encoding}", f"space origin: ({origin})"]  # fmt: skip
-    data = array.astype("<i2").tobytes(order="F")
-    data = gzip.compress(data) if encoding == "gzip" else data
+    data = ENCODE[encoding](array.astype("<i2" if endian == "little" else ">i2").tobytes("F"))
+    if path.suffix == ".nhdr":
+        path.with_suffix(".raw").write_bytes(data)
+        header, data = [*header, f"data file: {path.stem}.raw"], b""
     path.write_bytes("\n".join(header).encode() + b"\n\n" + data)
 
 

@@ -70,7 +70,7 @@ def _of_design(study: str, run: pd.DataFrame) -> dict[int, tuple[str, str]]:
         6: ("Rebuilds a published method and compares its variants; no new tool", "README.md"),
         9: (task.seen, card),
         11: (task.purpose, card),
-        13: (REFUSED, "lib/app/check_data/__init__.py"),
+        13: (REFUSED, "lib/app/check_data.py"),
         25: (f"{_profile(run)} profile: {listed}", PROFILE),
         39: ("None: for research and teaching, not for clinical use", card),
     } | {item: (text, TEXTS) for item, text in texts.items() if item not in OF_RUN}

@@ -10,12 +10,12 @@ import numpy as np
 
 from lib.base.errors import DataError
 from lib.base.files import replacing
-from lib.data.images import DICOM_SUFFIXES, IMAGE_SUFFIXES, read_image
+from lib.data.images import DICOM_SUFFIXES, IMAGE_SUFFIXES, is_dicom, read_image
 from lib.data.problems import describe
+from lib.data.volume_files import NIFTI, NRRD
 from lib.data.volumes import Volume
 from lib.figures.predicted import View
 
-VOLUMES = (".nii", ".nii.gz", ".nrrd")
 NATS_16_BIT = 10_000  # of an entropy, which is at most ln 8 = 2.08 nats
 
 
@@ -111,19 +111,9 @@ def is_radiograph(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES or is_dicom(path)
 
 
-def is_dicom(path: Path) -> bool:
-    """By its suffix, or by its content where it has none or, as 1.2.840.113, a number."""
-    if path.suffix.lower() in DICOM_SUFFIXES:
-        return True
-    if (path.suffix and not path.suffix[1:].isdecimal()) or path.name == "DICOMDIR":
-        return False
-    with path.open("rb") as file:
-        return file.read(132)[128:] == b"DICM"
-
-
 def read_radiograph(path: Path) -> Picture:
     """Read PNG, JPEG, TIFF or DICOM, 8 to 32 bits, grey or colour; raises DataError."""
-    if path.name.lower().endswith(VOLUMES):
+    if path.name.lower().endswith((*NIFTI, *NRRD)):
         fix = "give single pictures, or the weights of a study of volumes"
         raise DataError(describe(path, "a volume", RADIOGRAPHS.expected, fix))
     return Picture(*read_image(path))

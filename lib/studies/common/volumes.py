@@ -8,11 +8,12 @@ import nibabel
 import numpy as np
 
 from lib.base.errors import DataError
+from lib.data.images import is_dicom
 from lib.data.problems import describe
 from lib.data.volume_files import NIFTI, NRRD
 from lib.data.volumes import Volume, read_volume, write_nifti
 from lib.figures.predicted import View
-from lib.studies.common.radiographs import Files, Picture, Segmentation, is_dicom
+from lib.studies.common.radiographs import Files, Picture, Segmentation
 
 PLANES = ("Sagittal", "Coronal", "Axial")  # across the axes to the right, to the front and up
 DARKEST, BRIGHTEST = 1, 99  # percentiles shown as black and white

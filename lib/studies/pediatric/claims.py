@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from lib.data.joints import JOINTS
 from lib.evidence.claims import Estimate, Verdict, claims_table, deciding, verdict_of_all
 from lib.evidence.statistics import SMALLEST_N
 from lib.studies.pediatric.audit_tables import METRICS
@@ -24,6 +23,7 @@ from lib.studies.pediatric.comparisons import (
     tested,
     too_few,
 )
+from lib.studies.pediatric.joints import JOINTS
 from lib.studies.pediatric.methods import PROPOSED
 from lib.studies.pediatric.results import resampled_ranks, volumes
 from lib.studies.pediatric.slices import (

@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 
-from lib.data.joints import JOINTS
 from lib.evidence.claims import Estimate, Verdict, deciding, verdict_from_interval, verdict_of_all
 from lib.evidence.statistics import SMALLEST_N, holm, paired_test
 from lib.studies.pediatric.audit_ranks import PAIRS
 from lib.studies.pediatric.audit_tables import METRICS, SMALLER_IS_BETTER
+from lib.studies.pediatric.joints import JOINTS
 from lib.studies.pediatric.methods import PRINTED, STRATEGIES
 from lib.studies.pediatric.slices import EXAMINATION
 

@@ -16,13 +16,13 @@ from lib.base.errors import DataError, SettingError
 from lib.base.files import digest, listing
 from lib.base.paths import data_root as resolve
 from lib.data.cases import find_cases
-from lib.data.joints import JOINTS, joint_of, of_joint
 from lib.data.manifest import fingerprint
 from lib.data.prepared import Outlined, Prepared, resized_picture, rows_to_prepare
 from lib.data.problems import describe
 from lib.data.volumes import Volume, nearest, normalised, read_labels, read_volume
 from lib.metrics.postprocessing import clean_bones
 from lib.studies.common.needs import not_volumes
+from lib.studies.pediatric.joints import JOINTS, joint_of, joint_problems, of_joint
 from lib.studies.pediatric.trials import PediatricTrial, Training
 
 STUDY = "pediatric"
@@ -62,7 +62,10 @@ def examinations(data_root: str, joint: str) -> pd.DataFrame:
     """
     if joint not in JOINTS:
         raise SettingError(f"joint: found {joint!r}; expected one of {', '.join(JOINTS)}.")
-    return of_joint(find_cases(resolve(data_root), STUDY), joint)
+    cases = find_cases(resolve(data_root), STUDY)
+    if wrong := joint_problems(resolve(data_root) / STUDY, cases):
+        raise DataError("\n".join(wrong))
+    return of_joint(cases, joint)
 
 
 def joints_with_data(data_root: str) -> list[str]:
@@ -95,11 +98,11 @@ def problems(folder: Path, cases: pd.DataFrame, is_negative: pd.Series) -> list[
     joints = pd.Series([joint_of(case) for case in cases.to_dict("records")], cases.index)
     expected = " or ".join(JOINTS)
     fix = "fill in the column joint, or name a mask of every bone of one"
-    wrong = not_volumes(cases)
+    wrong = not_volumes(cases) + joint_problems(folder, cases)
     wrong += [
         describe(image, "no joint", expected, fix) for image in cases.loc[joints == "", "image"]
     ]
-    if set(joints) - {"", *JOINTS}:  # the scan has said so: nobody knows how many there are
+    if set(joints) - {"", *JOINTS}:  # nobody knows how many there are of each
         return wrong
     for joint in JOINTS:
         subjects = cases.loc[joints == joint, "subject"].nunique()

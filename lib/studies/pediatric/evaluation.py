@@ -13,7 +13,7 @@ from lib.metrics import (
     relative_volume_difference,
     surface_distances,
 )
-from lib.metrics.postprocessing import clean_bones, clean_union, labels_of_claims
+from lib.metrics.postprocessing import clean_bones, clean_union, labels_by_argmax
 from lib.studies.pediatric.data import load, split
 from lib.studies.pediatric.trials import EvaluationTrial
 
@@ -49,14 +49,14 @@ def stored_labels(folder: Path) -> np.ndarray:
 def labels_of(probabilities: list[np.ndarray]) -> np.ndarray:
     """Labels uint8 D x H x W of one network of C + 1 classes, or of networks of one bone each.
 
-    The largest class; or the most probable of the bones that claim a voxel, with more than half.
+    The most probable class; or the most probable bone, if its probability exceeds one half.
 
     Args:
         probabilities: uint8 channels x D x H x W each, 255 for 1.
     """
     if len(probabilities[0]) > 1:
         return probabilities[0].argmax(0).astype(np.uint8)
-    return labels_of_claims(np.concatenate(probabilities), HALF)
+    return labels_by_argmax(np.concatenate(probabilities), HALF)
 
 
 def cleaned(labels: np.ndarray, bones: int, strategy: str) -> np.ndarray:

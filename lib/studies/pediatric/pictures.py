@@ -6,12 +6,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from lib.data.joints import JOINTS
 from lib.engine.study import Sources
 from lib.figures import best_median_worst
 from lib.studies.pediatric.data import load, split
 from lib.studies.pediatric.evaluation import stored_labels
 from lib.studies.pediatric.figures.bone_overlays import BoneSlice
+from lib.studies.pediatric.joints import JOINTS
 from lib.studies.pediatric.methods import PROPOSED
 from lib.studies.pediatric.trials import stored_trial
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from lib.data.joints import JOINTS
 from lib.engine.code import Entry
 from lib.engine.study import Request
 from lib.engine.trials import Trial, stored_config, trial_from_json
 from lib.models.pediatric_encoders import IMAGENET, imagenet_weights
 from lib.models.pediatric_networks import NETWORKS
+from lib.studies.pediatric.joints import JOINTS
 from lib.studies.pediatric.methods import EXTRA, METHODS, PLAIN, PROPOSED, REGULARISATIONS
 
 # Minutes of 1000 slices of 96 x 96 on one core, at the quick widths: measured

@@ -18,13 +18,13 @@ from lib.figures.looks import (
     network_style,
 )
 from lib.models.knee_networks import NETWORKS as TRAINED
+from lib.studies.knee.data import STRUCTURES as CHANNELS
 from lib.studies.knee.figures.agreement import bland_altman, measured_against_truth
 from lib.studies.knee.figures.efficiency import frontier, pareto_front
 from lib.studies.knee.figures.knee_bars import ce1_ce2, rank_stability, totals
 from lib.studies.knee.figures.knee_grid import FRAME_COLOUR, grid
 from lib.studies.knee.figures.knee_schedule import schedule
 from lib.studies.knee.figures.sequences import SequenceFrame, multi_overlay, sequence
-from lib.studies.knee.learn import STRUCTURES as CHANNELS
 from lib.studies.knee.losses import MIXES
 
 # Linear RGB as seen without red, green and blue cones (Machado, Oliveira and Fernandes 2009).

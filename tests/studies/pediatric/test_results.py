@@ -6,7 +6,6 @@ import pytest
 from scipy import stats
 
 from lib.base.errors import SettingError
-from lib.data.joints import JOINTS
 from lib.engine.study import Source
 from lib.evidence.ranking import threshold_score
 from lib.evidence.statistics import holm
@@ -16,6 +15,7 @@ from lib.studies.pediatric import (
     slices as slices_of,
 )
 from lib.studies.pediatric.data import Data
+from lib.studies.pediatric.joints import JOINTS
 from lib.studies.pediatric.methods import METHODS, PROPOSED
 from lib.studies.pediatric.trials import AutoencoderTrial
 

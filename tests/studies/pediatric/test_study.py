@@ -8,9 +8,8 @@ import pytest
 import torch
 
 from lib.base import paths
-from lib.base.errors import DataError, OsteoBookError, SettingError
+from lib.base.errors import DataError, SettingError
 from lib.data.cases import find_cases
-from lib.data.joints import JOINTS
 from lib.data.volumes import read_labels, read_volume, restored
 from lib.engine import supervised
 from lib.engine.plans import plan
@@ -30,6 +29,7 @@ from lib.studies.pediatric import (
     learn as pediatric,
     trials as pediatric_trials,
 )
+from lib.studies.pediatric.joints import JOINTS
 from lib.studies.pediatric.methods import EXTRA, METHODS, PROPOSED, REGULARISATIONS, Regularisation
 from lib.studies.pediatric.trials import EvaluationTrial, stored_trial
 from lib.training import loop as training
@@ -220,54 +220,6 @@ def test_the_paper_profile_is_as_printed():
 def test_an_impossible_seed_is_one_clear_error(seed):
     with pytest.raises(SettingError, match="seed"):
         STUDY.trials("smoke", seed, "cpu", {})
-
-
-# --- a user's folder
-
-
-def problems_of(folder):
-    cases = find_cases(folder.parent, "pediatric")
-    return pediatric_data.problems(folder, cases, pd.Series(False, cases.index))
-
-
-def test_examinations_of_no_joint_and_too_few_of_one(tmp_path):
-    folder = make_pediatric_fixture(tmp_path / "pediatric", each=3)
-    assert problems_of(folder) == []
-    table = pd.read_csv(folder / "cases.csv", dtype=str, keep_default_na=False)
-    table.loc[0, "mask_talus"] = ""
-    table.drop(columns="joint").to_csv(folder / "cases.csv", index=False)
-    no_joint, few = problems_of(folder)
-    assert f"{folder}/images/ankle0.nii.gz: found no joint; expected ankle or shoulder" in no_joint
-    assert few.startswith(f"{folder}: found 2 subjects of the ankle; expected at least 3")
-
-
-@pytest.mark.parametrize(("ankles", "shoulders"), [(0, 0), (0, 3), (3, 0), (2, 3), (3, 3), (4, 1)])
-def test_examinations_are_refused_as_in_the_run(tmp_path, ankles, shoulders):
-    folder = tmp_path / "pediatric"
-    folder.mkdir()
-    (folder / "m.nii").write_text("mask")
-    rows = [
-        {"subject": f"{joint}{n}"} | {f"mask_{bone}": "m.nii" for bone in JOINTS[joint]}
-        for joint, count in (("ankle", ankles), ("shoulder", shoulders))
-        for n in range(count)
-    ] or [{"subject": "a", "mask_talus": "m.nii"}]
-    for number, row in enumerate(rows):
-        (folder / f"{number}.nii").write_text(str(number))
-        row |= {"case": f"c{number}", "image": f"{number}.nii"}
-    pd.DataFrame(rows).to_csv(folder / "cases.csv", index=False)
-
-    def run():
-        for joint in pediatric_data.joints_with_data(str(tmp_path)):
-            found = pediatric_data.examinations(str(tmp_path), joint)
-            for fold in range(len(found)):
-                pediatric_data.leave_one_out(found, fold)
-
-    if problems_of(folder):
-        with pytest.raises(OsteoBookError):
-            run()
-    else:
-        run()
-    assert bool(problems_of(folder)) == ((ankles, shoulders) not in [(0, 3), (3, 0), (3, 3)])
 
 
 # --- what is segmented

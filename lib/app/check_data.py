@@ -1,8 +1,11 @@
-"""Report everything that is wrong with a study folder at once:
-``python -m lib.app.check_data check DIR``."""
+"""Report everything that is wrong with a study folder at once.
+
+python -m lib.app.check_data <data_root>/<study>
+"""
 
 import argparse
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,9 +21,10 @@ from lib.data.cases import mask_columns, scan_folder, stated_spacing
 from lib.data.duplicates import same_pictures
 from lib.data.images import read_foreground, read_image
 from lib.data.problems import describe
+from lib.data.splits import split_problems
 from lib.data.volume_files import is_volume
 from lib.data.volumes import read_mask, read_volume
-from lib.studies.common.needs import study_problems
+from lib.studies.registry import STUDIES
 
 
 class Report(NamedTuple):
@@ -44,19 +48,33 @@ def check(folder: str | Path, progress: bool = False) -> Report:
         wrong, spacing_mm, is_negative[index] = _check_case(case, n_classes)
         problems += wrong
         spacings.append(spacing_mm)
-    problems += study_problems(folder, cases, is_negative)
+    problems += study_problems(Path(folder), cases, is_negative)
     empty = cases[is_negative]
     pictures = complete.loc[[not is_volume(name) for name in complete["image"]]]
     notes += _spacing_note(folder, spacings) + _empty_notes(empty) + _twin_notes(pictures)
     return Report(problems, notes, _summary(folder, cases, len(empty), problems, notes))
 
 
+def study_problems(folder: Path, cases: pd.DataFrame, is_negative: pd.Series) -> list[str]:
+    """What forbids running the study that the folder is named after; one line each.
+
+    A folder of another name is asked for a split of its pictures only.
+    """
+    if cases.empty:  # the scan has said why
+        return []
+    study = STUDIES.get(folder.absolute().name)
+    if study is not None:
+        return study.problems(folder, cases, is_negative)
+    flat = cases[~cases["image"].map(is_volume)]
+    return split_problems(flat, is_negative[flat.index], folder) if len(flat) else []
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns 0 where nothing is wrong and 1 where something is (usage: exit 2)."""
-    parser = argparse.ArgumentParser(prog="python -m lib.data", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    command = commands.add_parser("check", help="report every problem of a study folder")
-    command.add_argument("folder", help="<data_root>/<study>, for example my_data/wrist")
+    parser = argparse.ArgumentParser(
+        prog="python -m lib.app.check_data", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("folder", help="<data_root>/<study>, for example my_data/wrist")
     report = check(parser.parse_args(arguments).folder, progress=True)
     for note in report.notes:
         print(f"note: {note}")
@@ -97,13 +115,13 @@ def _check_case(case: dict, n_classes: float) -> tuple[list[str], object, bool]:
 def _check_volume(case: dict, masks: list[str]) -> tuple[list[str], object, bool]:
     """As ``_check_case``, of a volume and its masks."""
     problems: list[str] = []
-    volume, found = None, []
+    volume, filled = None, []
     with _collected(problems):
         volume = read_volume(case["image"])
     for mask in masks:
         with _collected(problems):
-            found.append(read_mask(mask, volume).any())
-    return problems, volume and volume.spacing_mm, bool(found) and not any(found)
+            filled.append(read_mask(mask, volume).any())
+    return problems, volume and volume.spacing_mm, bool(filled) and not any(filled)
 
 
 @contextmanager
@@ -129,9 +147,9 @@ def _unknown_classes(path: str, boxes: np.ndarray, n_classes: float) -> list[str
 
 def _spacing_note(folder: str | Path, spacings: list) -> list[str]:
     missing = sum(spacing_mm is None for spacing_mm in spacings)
-    found = f"{missing} of {len(spacings)} images without pixel spacing"
+    without = f"{missing} of {len(spacings)} images without pixel spacing"
     fix = "none needed for overlap and distances in pixels; DICOM files bring it"
-    return [describe(folder, found, "a spacing for distances in mm", fix)] if missing else []
+    return [describe(folder, without, "a spacing for distances in mm", fix)] if missing else []
 
 
 def _empty_notes(cases: pd.DataFrame) -> list[str]:
@@ -159,3 +177,7 @@ def _summary(folder, cases: pd.DataFrame, n_negatives: int, problems: list, note
         f"negatives: {n_negatives}, splits: {splits or 'none'}; "
         f"problems: {len(problems)}, notes: {len(notes)}"
     )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

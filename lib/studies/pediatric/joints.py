@@ -1,11 +1,13 @@
 """Joints of the pediatric study: the bones of each, and what a table must say of its rows."""
 
+from pathlib import Path
+
 import pandas as pd
 
+from lib.data.cases import STRUCTURE
 from lib.data.problems import describe
 
 JOINTS = {"ankle": ("calcaneus", "talus", "tibia"), "shoulder": ("humerus", "scapula")}
-FACTS = ("joint", "pathology", "age_years")  # optional columns
 HEALTHY = ("0", "healthy")
 
 
@@ -13,23 +15,23 @@ def joint_of(row: dict) -> str:
     """The joint that a row names, else the one of whose bones it has masks; "" for neither."""
     if row.get("joint"):
         return row["joint"]
-    whole = (j for j, bones in JOINTS.items() if all(row.get(f"mask_{bone}") for bone in bones))
+    whole = (j for j, bones in JOINTS.items() if all(row.get(STRUCTURE + bone) for bone in bones))
     return next(whole, "")
 
 
-def joint_problems(place: str, row: dict) -> list[str]:
-    """What is wrong with the optional columns of a row and with its masks, one line each."""
-    problems, joint = [], row.get("joint", "")
-    if joint and joint not in JOINTS:
-        problems.append(describe(place, f"joint {joint}", " or ".join(JOINTS), "correct it"))
-    for bone in JOINTS.get(joint, ()):
-        if not row.get(f"mask_{bone}"):
-            fix = "name a mask for every bone of the joint; an empty one where it is not seen"
-            problems.append(describe(place, f"no mask_{bone}", f"the {joint}'s {bone}", fix))
-    age = row.get("age_years", "")
-    if age and not (pd.to_numeric(age, errors="coerce") >= 0):
-        fix = "write a number, or leave it empty"
-        problems.append(describe(place, f"age_years {age}", "years", fix))
+def joint_problems(folder: Path, cases: pd.DataFrame) -> list[str]:
+    """Rows that name an unknown joint, and rows without a mask of each of their joint's bones."""
+    problems = []
+    for case in cases.to_dict("records"):
+        joint = case.get("joint", "")
+        place = f"{folder / 'cases.csv'}, case {case['case']}"
+        if joint and joint not in JOINTS:
+            problems.append(describe(place, f"joint {joint}", " or ".join(JOINTS), "correct it"))
+        for bone in JOINTS.get(joint, ()):
+            if not case.get(STRUCTURE + bone):
+                fix = "name a mask for every bone of the joint; an empty one where it is not seen"
+                expected = f"the {joint}'s {bone}"
+                problems.append(describe(place, f"no {STRUCTURE}{bone}", expected, fix))
     return problems
 
 
