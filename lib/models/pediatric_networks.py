@@ -4,15 +4,18 @@ The paper names them, and prints how many parameters each has. The encoders leav
 the decoders are ours [A], with widths and depths that give those numbers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 import lib.models.torchvision_cpu  # noqa: F401 - before torchvision
 from lib.base.errors import SettingError
+from lib.base.registry import Registry
 from lib.models.pediatric_encoders import (
     DENSE_LAYERS,
+    IMAGENET,
     dense_encoder,
     load_imagenet_encoder,
     plain_encoder,
@@ -24,8 +27,6 @@ from lib.models.shape_autoencoder import check_sides, convolution
 # isort: split
 from torchvision.models.densenet import _DenseBlock
 
-# Channels of the first level in the paper; all others are multiples of it
-PAPER_WIDTHS = {"att_unet": 32, "vgg_unet": 64, "res_unet": 64, "dense_unet": 64}
 VGG_CONVOLUTIONS = (3, 4, 2, 2)  # of the decoder, coarse to fine; (4, 4, 2, 2) has 37.1 million
 RESIDUAL_BLOCKS = 4
 DENSE_BLOCK = 6
@@ -51,20 +52,16 @@ def pediatric_network(
     >>> pediatric_network("att_unet", channels_out=4, width=8)(torch.ones(2, 1, 16, 16)).shape
     torch.Size([2, 4, 16, 16])
     """
-    if backbone not in PAPER_WIDTHS:
-        raise SettingError(
-            f"backbone: found {backbone!r}; expected one of {', '.join(PAPER_WIDTHS)}."
-        )
-    paper = PAPER_WIDTHS[backbone]
+    build, paper = NETWORKS[backbone]
     width = paper if width is None else width
     if width < 8 or width % 8:
         raise SettingError(f"width: found {width}; expected a multiple of 8. Fix: {paper}.")
-    if weights is not None and (backbone == "att_unet" or width != paper):
+    if weights is not None and (backbone not in IMAGENET or width != paper):
         raise SettingError(
             f"weights: found {weights} for {backbone} of width {width}; expected none, as only "
-            f"{', '.join(list(PAPER_WIDTHS)[1:])} of width 64 have published ones. Fix: None."
+            f"{', '.join(IMAGENET)} of width 64 have published ones. Fix: None."
         )
-    network = BUILDERS[backbone](width, channels_out)
+    network = build(width, channels_out)
     if weights is not None:
         load_imagenet_encoder(network.encoder, backbone, weights)
     return network
@@ -214,12 +211,25 @@ def _dense_unet(width: int, channels_out: int) -> SegmentationNetwork:
     return SegmentationNetwork(dense_encoder(width), steps, nn.Conv2d(width, channels_out, 1), 3)
 
 
-BUILDERS = {
-    "att_unet": _att_unet,
-    "vgg_unet": _vgg_unet,
-    "res_unet": _res_unet,
-    "dense_unet": _dense_unet,
-}
+class Backbone(NamedTuple):
+    """A network of the paper.
+
+    Attributes:
+        build: (width, channels out) -> network; all levels have multiples of the width.
+        paper_width: channels of the first level in the paper.
+    """
+
+    build: Callable[[int, int], SegmentationNetwork]
+    paper_width: int
+
+
+NETWORKS = Registry(
+    "backbone",
+    ("att_unet", Backbone(_att_unet, 32)),
+    ("vgg_unet", Backbone(_vgg_unet, 64)),
+    ("res_unet", Backbone(_res_unet, 64)),
+    ("dense_unet", Backbone(_dense_unet, 64)),
+)
 
 
 def _targets(width: int) -> tuple[int, ...]:

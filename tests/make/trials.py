@@ -12,6 +12,7 @@ from lib.engine.study import Request, Source
 from lib.engine.trials import Trial
 from lib.studies.humerus.learn import Learner
 from lib.studies.knee.trials import trial_for
+from lib.studies.pediatric.learn import Adversaries
 from lib.studies.registry import STUDIES
 from lib.training.checkpoints import save_weights
 
@@ -46,6 +47,8 @@ def untrained(study: str) -> nn.Module:
     """What the trial of a study trains, with its first weights."""
     if study == "humerus":
         return Learner(TRIALS[study], 5)
+    if study == "pediatric":
+        return Adversaries(TRIALS[study], None)
     return STUDIES[study].reader.network(TRIALS[study])
 
 
