@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from lib.figures import loss_explorer, method_style
 from lib.losses.boundary import signed_distance
 from lib.losses.focal import foreground_alpha
 from lib.studies.humerus import learn as humerus
+from lib.studies.humerus.figures import loss_explorer, method_style
 from lib.studies.humerus.learner import term
 from lib.studies.humerus.results import final_model
 

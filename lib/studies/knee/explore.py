@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from lib.figures import STRUCTURES as COLOURS, loss_explorer
 from lib.losses.boundary import signed_distance
 from lib.studies.humerus.explore import dice_savings
 from lib.studies.knee import learn as knee
+from lib.studies.knee.figures import STRUCTURES as COLOURS, loss_explorer
 from lib.studies.knee.losses import MIXES, Terms, needs_distance
 from lib.studies.knee.pictures import final_model
 from lib.training.loop import mixed_precision

@@ -32,7 +32,7 @@ class Mix(NamedTuple):
     everywhere: bool = False  # external weights inside Dice and boundary too
 
 
-# The paper's eleven: adding a line here, and a label in lib/figures/looks.py, adds a column.
+# The paper's eleven: adding a line here, and a label in figures/looks.py, adds a column.
 LOSSES = {
     "ce1": Mix(1.0, region="equal"),
     "ce2": Mix(1.0),

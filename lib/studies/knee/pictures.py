@@ -9,10 +9,10 @@ import torch
 from lib.base.paths import data_root as resolve
 from lib.base.tables import read_table
 from lib.evidence.statistics import bootstrap_interval, mean
-from lib.figures import model_label
 from lib.metrics.knee import flexion_angle, patella_height, patella_length
 from lib.studies.knee import learn as knee
 from lib.studies.knee.figures.agreement import bland_altman
+from lib.studies.knee.figures.looks import model_label
 from lib.studies.knee.figures.sequences import SequenceFrame
 from lib.studies.knee.results import BONES, SPLITS, models, with_parts
 from lib.training.checkpoints import load_weights

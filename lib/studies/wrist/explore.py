@@ -8,8 +8,8 @@ import torch
 from matplotlib.figure import Figure
 from torch.nn import functional
 
-from lib.figures import loss_explorer, method_style
 from lib.studies.wrist import learn as wrist
+from lib.studies.wrist.figures import loss_explorer, method_style
 from lib.studies.wrist.results import predictions
 
 

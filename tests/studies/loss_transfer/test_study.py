@@ -32,7 +32,7 @@ from lib.studies.loss_transfer import (
     trials as transfer_trials,
 )
 from lib.studies.loss_transfer.data import TASKS, Data
-from lib.studies.loss_transfer.figures import transfer as drawn
+from lib.studies.loss_transfer.figures import heat_map as drawn
 from lib.studies.loss_transfer.learn import BASELINES, IDEAS, Step
 from tests.make.hand import make_hand_fixture
 from tests.make.humerus import make_mask_fixture
