@@ -65,7 +65,7 @@ def write(
 ) -> Path:
     """transfer.png, .svg and .csv (all cells), results.csv (each structure), paragraph.md."""
     from lib.figures import save, save_table
-    from lib.studies.loss_transfer.figures.transfer import heat_map
+    from lib.studies.loss_transfer.figures.heat_map import heat_map
 
     kept = {"synthetic": True, "provenance": source}
     figure = heat_map(table[table["baseline"] == "dice_bce"])

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lib.studies.hand.data import METHODS, Data
-from lib.studies.hand.figures.hand_case import hand_case
+from lib.studies.hand.figures.case import case_summary
 from lib.studies.hand.pictures import label_map
 from lib.studies.hand.scores import THRESHOLD
 
@@ -33,7 +33,7 @@ def explorer(
     def draw(case: str, method: str, threshold: float) -> Figure:
         n = names.index(case)
         found = masked[(masked["case"] == case) & (masked["method"] == method)]
-        return hand_case(
+        return case_summary(
             data.images[rows[n]] / 255, label_map(masks[n]), entropy[n], found, threshold, case
         )
 

@@ -8,11 +8,11 @@ import torch
 from matplotlib.figure import Figure
 
 from lib.data.prepared import THRESHOLD
-from lib.figures import loss_explorer, method_style
 from lib.losses.boundary import signed_distance
 from lib.losses.focal import foreground_alpha
 from lib.studies.common.dice_savings import dice_savings
 from lib.studies.humerus.data import load, split
+from lib.studies.humerus.figures import loss_explorer, method_style
 from lib.studies.humerus.learn import probabilities
 from lib.studies.humerus.methods import TERMS, term_value
 from lib.studies.humerus.results import final_model

@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 
 from lib.data.prepared import THRESHOLD
 from lib.data.preprocess import imagenet_input
-from lib.figures import STRUCTURES as COLOURS, loss_explorer
 from lib.losses.boundary import signed_distance
 from lib.studies.common.dice_savings import dice_savings
 from lib.studies.knee.data import STRUCTURES, load, split
+from lib.studies.knee.figures import STRUCTURES as COLOURS, loss_explorer
 from lib.studies.knee.learn import fractions
 from lib.studies.knee.losses import MIXES, Terms, needs_distance
 from lib.studies.knee.pictures import final_model

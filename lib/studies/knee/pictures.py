@@ -10,10 +10,10 @@ from lib.base.paths import data_root as resolve
 from lib.base.tables import read_table
 from lib.engine.supervised import WEIGHTS, stored_masks
 from lib.evidence.statistics import bootstrap_interval, mean
-from lib.figures import model_label
 from lib.metrics.knee import flexion_angle, patella_height, patella_length
 from lib.studies.knee.data import STUDY, Data, load
 from lib.studies.knee.figures.agreement import bland_altman
+from lib.studies.knee.figures.looks import model_label
 from lib.studies.knee.figures.sequences import SequenceFrame
 from lib.studies.knee.learn import network as untrained
 from lib.studies.knee.results import BONES, models, with_parts

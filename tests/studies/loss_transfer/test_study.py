@@ -33,7 +33,7 @@ from lib.studies.loss_transfer import (
     results as transfer_results,
 )
 from lib.studies.loss_transfer.data import Data
-from lib.studies.loss_transfer.figures import transfer as drawn
+from lib.studies.loss_transfer.figures import heat_map as drawn
 from lib.studies.loss_transfer.ideas import BASELINES, IDEAS, Step
 from lib.studies.loss_transfer.tasks import TASKS
 from tests.make.hand import make_hand_fixture
