@@ -51,19 +51,20 @@ def library_files() -> list[Path]:
 
 
 def loose_modules(folder: Path) -> list[str]:
-    """Modules beside the rooms, but for ``__init__`` and aliases: a docstring and one import."""
+    """Modules beside the rooms, but for ``__init__`` and old names of modules."""
     return [
         file.name
         for file in sorted(folder.glob("*.py"))
-        if file.name != "__init__.py" and not is_alias(file.read_text())
+        if file.name != "__init__.py" and not is_old_name(file.read_text())
     ]
 
 
-def is_alias(source: str) -> bool:
-    """Whether all a module does is to give another one its old name, as its docstring says."""
-    docstring, *rest = ast.parse(source).body or [None]
-    says = isinstance(docstring, ast.Expr) and "alias" in ast.unparse(docstring).lower()
-    return says and len(rest) == 1 and isinstance(rest[0], ast.Import | ast.ImportFrom)
+def is_old_name(source: str) -> bool:
+    """Whether all a module does is to import from another, as its docstring says."""
+    tree = ast.parse(source)
+    says = (ast.get_docstring(tree) or "").startswith("Old name of")
+    _, *rest = map(ast.unparse, tree.body or [tree])
+    return says and all(line.startswith(("from lib.", "__all__ = ")) for line in rest)
 
 
 def test_the_library_is_a_few_rooms():
@@ -75,7 +76,7 @@ def test_the_library_is_a_few_rooms():
 def test_loose_modules_are_found(tmp_path):
     (tmp_path / "__init__.py").touch()
     (tmp_path / "room").mkdir()
-    alias = '"""Alias of ``lib.evidence.ranking`` until the next release."""\n'
+    alias = '"""Old name of ``lib.evidence.ranking``, kept until the next release."""\n'
     (tmp_path / "old.py").write_text(alias + "from lib.evidence.ranking import *\n")
     assert loose_modules(tmp_path) == []
     (tmp_path / "old.py").write_text(alias + "from lib.evidence.ranking import *\nx = 1\n")
