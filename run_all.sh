@@ -3,7 +3,7 @@
 # Works from any directory; ./run_all.sh --help lists the options.
 #
 # The environment is .conda-env (environment.yml) where micromamba, mamba or conda is on the PATH,
-# else .venv (Python 3.11 and pip). Both install requirements.txt.
+# else .venv (Python 3.11 and pip). Both install requirements*.txt under requirements.lock.
 # OSTEOBOOK_ENV=conda or OSTEOBOOK_ENV=venv chooses one of them.
 set -euo pipefail
 
@@ -61,7 +61,9 @@ create_venv() {
         clear=(--clear) # of another Python, or of one that is gone
     fi
     "$base" -m venv ${clear[@]+"${clear[@]}"} "$prefix"
-    "$python" -m pip install -r "$root/requirements.txt"
+    "$python" -m pip install --require-hashes --no-deps -r "$root/requirements-hashed.lock"
+    "$python" -m pip install -c "$root/requirements.lock" -r "$root/requirements.txt" \
+        -r "$root/requirements-notebooks.txt" -r "$root/requirements-test.txt"
     "$python" -m pip install --no-deps -e "$root"
 }
 
@@ -96,7 +98,7 @@ if [[ -n $checker ]]; then
 fi
 
 stamp="$prefix/.osteobook"
-wanted="$root $(cat "$root"/{requirements.txt,environment.yml,pyproject.toml} | cksum)"
+wanted="$root $(cat "$root"/{requirements*.txt,requirements*.lock,environment.yml,pyproject.toml} | cksum)"
 if is_python311 "$python" && [[ "$(cat "$stamp" 2> /dev/null)" == "$wanted" ]]; then
     echo "environment up to date (${prefix##*/})"
 else

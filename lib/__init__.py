@@ -1,4 +1,5 @@
-"""OsteoBook: five papers on bone imaging as reproducible studies.
+"""OsteoBook: five papers on bone imaging as reproducible studies over one thin library.
 
-Importing ``lib`` costs nothing: heavy libraries are imported by the modules that use them.
+To import elsewhere: ``lib.losses``, ``lib.models``, ``lib.metrics`` and ``lib.evidence``. ``lib``
+itself loads nothing, and a heavy library is loaded only by the modules that use it.
 """

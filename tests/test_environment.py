@@ -3,6 +3,7 @@
 import ast
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -12,20 +13,35 @@ from pathlib import Path
 import pytest
 import yaml
 
+from lib.app.checks import PARTS
 from lib.base.paths import ROOT
 
 REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^\s#]+) +# \S.*")
 
 
-def requirements() -> list[str]:
-    lines = (ROOT / "requirements.txt").read_text().splitlines()
+def requirements(pattern: str = "requirements*.txt") -> list[str]:
+    """Lines of the requirements files that name a package."""
+    files = sorted(ROOT.glob(pattern))
+    lines = [line for file in files for line in file.read_text().splitlines()]
     return [line for line in lines if line.strip() and not line.startswith("#")]
 
 
 def pins() -> dict[str, str]:
     """Version of each requirement under its normalised name."""
-    found = [REQUIREMENT.fullmatch(line) for line in requirements()]
-    return {normal(match["name"]): match["version"] for match in found if match}
+    matches = [REQUIREMENT.fullmatch(line) for line in requirements()]
+    return {normal(match["name"]): match["version"] for match in matches if match}
+
+
+def locked() -> dict[str, str]:
+    """Version of every package of the closure."""
+    return dict(line.split("==") for line in requirements("requirements.lock"))
+
+
+def hashed() -> dict[str, str]:
+    """Version of every package that is installed by hash."""
+    lines = requirements("requirements-hashed.lock")
+    matches = [re.fullmatch(r"(\S+)==(\S+) --hash=sha256:[0-9a-f]{64}", line) for line in lines]
+    return {match[1]: match[2] for match in matches}
 
 
 def normal(name: str) -> str:
@@ -43,7 +59,8 @@ def test_conda_adds_nothing_that_requirements_do_not_pin():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
     *conda, pip = environment["dependencies"]
     assert conda == ["python=3.11", "pip"]
-    assert pip == {"pip": ["-r requirements.txt", "-e ."]}
+    files = ["-r requirements.txt", "-r requirements-notebooks.txt", "-r requirements-test.txt"]
+    assert pip == {"pip": ["-c requirements.lock", *files, "-e ."]}
 
 
 def test_the_python_version_is_the_same_everywhere():
@@ -54,9 +71,54 @@ def test_the_python_version_is_the_same_everywhere():
     assert "(3, 11)" in (ROOT / "run_all.sh").read_text()
 
 
-def test_this_environment_is_the_pinned_one():
-    installed = {name: metadata.version(name).split("+")[0] for name in pins()}
-    assert installed == {name: version.split("+")[0] for name, version in pins().items()}
+def test_the_lock_holds_every_requirement():
+    """A requirement that is not in it: the lock was not written anew (.ci/lock.py)."""
+    assert pins().items() <= locked().items()
+
+
+def test_hashes_are_of_locked_files_that_are_the_same_everywhere():
+    assert hashed().items() <= locked().items()
+    assert not {"torch", "torchvision", "numpy"} & hashed().keys()
+    assert {"albumentations", "timm", "jupyterlab"} <= hashed().keys()
+    assert not [name for name in locked() if name.startswith(("nvidia", "cuda", "triton"))]
+
+
+def test_this_environment_is_the_locked_one():
+    installed = {name: metadata.version(name).split("+")[0] for name in locked()}
+    assert installed == locked()
+
+
+def entry(name: str, version: str, file: str) -> dict:
+    """A package as pip reports it."""
+    info = {"url": f"https://files/{file}", "archive_info": {"hashes": {"sha256": "ab" * 32}}}
+    return {"metadata": {"name": name, "version": version}, "download_info": info}
+
+
+def test_the_lock_is_written_from_what_pip_reports(tmp_path, monkeypatch):
+    lock = runpy.run_path(str(ROOT / ".ci" / "lock.py"))
+    report = [
+        entry("torch", "2.13.0+cpu", "torch-2.13.0-cp311-linux_x86_64.whl"),
+        entry("Numpy", "2.0", "numpy-2.0-cp311-linux_x86_64.whl"),
+        entry("nvidia-nccl", "1", "nvidia_nccl-1-py3-none-any.whl"),
+        entry("ruamel.yaml", "3.0", "ruamel_yaml-3.0-py3-none-any.whl"),
+        entry("old", "0.1", "old-0.1.tar.gz"),
+    ]
+    variables = lock["main"].__globals__
+    monkeypatch.setitem(variables, "resolve", lambda: report)
+    monkeypatch.setitem(variables, "ROOT", tmp_path)
+    lock["main"]()
+    versions = (tmp_path / "requirements.lock").read_text().splitlines()[1:]
+    assert versions == ["numpy==2.0", "old==0.1", "ruamel-yaml==3.0", "torch==2.13.0"]
+    lines = (tmp_path / "requirements-hashed.lock").read_text().splitlines()[1:]
+    hashes = f"--hash=sha256:{'ab' * 32}"
+    assert lines == [f"old==0.1 {hashes}", f"ruamel-yaml==3.0 {hashes}"]
+
+
+def test_files_of_a_user_are_refused():
+    refused = runpy.run_path(str(ROOT / ".ci" / "guard.py"))["refused"]
+    kept = ["data/README.md", "lib/studies/wrist/data.py", "figures/wrist/private.csv", "private"]
+    wrong = ["figures/wrist/private/a.png", "data/wrist/cases.csv", "data/hand/images/1.png"]
+    assert refused([*kept, *wrong]) == wrong
 
 
 def test_whatever_is_imported_is_pinned():
@@ -81,8 +143,9 @@ def test_the_checks_of_a_push_are_the_checks_of_a_user():
     assert (ROOT / ".ci/run").read_text().split("\n", 1)[1].strip() == (
         'exec "$(dirname -- "$0")/../run_all.sh" --test'
     )
-    workflow = (ROOT / ".github/workflows/test.yml").read_text()
-    assert re.findall(r"run: (.*)", workflow) == [".ci/run"]
+    text = (ROOT / ".github/workflows/test.yml").read_text()
+    assert re.findall(r"run: (.*)", text) == ["./run_all.sh --test ${{ matrix.part }}"]
+    assert yaml.safe_load(text)["jobs"]["test"]["strategy"]["matrix"] == {"part": list(PARTS)}
     assert os.access(ROOT / ".ci/run", os.X_OK) and os.access(ROOT / "run_all.sh", os.X_OK)
 
 
@@ -100,7 +163,7 @@ case "$*" in
     "-m venv "*)
         for place in "$@"; do :; done
         mkdir -p "$place/bin" && cp "{good}" "$place/bin/python" ;;
-    "-m pip install -r "*) [ ! -e "$CALLS.offline" ] ;;
+    "-m pip install "*) [ ! -e "$CALLS.offline" ] ;;
 esac
 """
 
@@ -110,9 +173,20 @@ while [ "$1" != --prefix ]; do shift; done
 [ ! -e "$CALLS.offline" ] && mkdir -p "$2/bin" && cp "{good}" "$2/bin/python"
 """
 
+SETTINGS = (
+    "requirements.txt",
+    "requirements-notebooks.txt",
+    "requirements-test.txt",
+    "requirements.lock",
+    "requirements-hashed.lock",
+    "environment.yml",
+    "pyproject.toml",
+)
 TOOLS = ("bash", "cat", "cksum", "cp", "dirname", "mkdir", "rm", "sh")
 INSTALL = [
-    "python -m pip install -r {0}/requirements.txt",
+    "python -m pip install --require-hashes --no-deps -r {0}/requirements-hashed.lock",
+    "python -m pip install -c {0}/requirements.lock -r {0}/requirements.txt"
+    " -r {0}/requirements-notebooks.txt -r {0}/requirements-test.txt",
     "python -m pip install --no-deps -e {0}",
 ]
 
@@ -125,7 +199,7 @@ class Machine:
         self.good = folder / "good_python"
         (self.root / "notebooks").mkdir(parents=True)
         self.bin.mkdir()
-        for name in ("run_all.sh", "requirements.txt", "environment.yml", "pyproject.toml"):
+        for name in ("run_all.sh", *SETTINGS):
             shutil.copy(ROOT / name, self.root)
         shutil.copytree(ROOT / "lib", self.root / "lib")
         for tool in TOOLS:
@@ -184,7 +258,7 @@ def test_set_up_with_pip_happens_once(machine, name):
     assert "environment up to date (.venv)" in second.stdout
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "environment.yml", "pyproject.toml"])
+@pytest.mark.parametrize("name", SETTINGS)
 def test_a_change_sets_up_again(machine, name):
     machine.python("python3.11")
     machine.run()

@@ -8,50 +8,59 @@ from pathlib import Path
 
 from lib.base import paths
 
+PARTS = ("lint", "unit", "notebooks")
 CELL_TIMEOUT_SECONDS = 600
 THREADS = 2  # more do not help networks this small, and the results stay comparable
+SOURCES = ("lib", "tests", "notebooks", ".ci")
 
 
-def run_checks() -> int:
-    """Check style, library and notebooks; returns 1 and says what at the end if anything fails."""
+def run_checks(part: str = "all") -> int:
+    """Run one of ``PARTS``, or all; returns 1 and names what failed at the end."""
     with tempfile.TemporaryDirectory(prefix="osteobook-") as folder:
+        checks = _checks(Path(folder))
+        chosen = PARTS if part == "all" else (part,)
         failed = [
-            name for name, check in _checks(Path(folder)).items() if not _passes(name, *check)
+            name
+            for one in chosen
+            for name, (command, environment) in checks[one].items()
+            if not _passes(name, command, environment)
         ]
     print(f"failed: {', '.join(failed)}" if failed else "all checks passed", flush=True)
     return 1 if failed else 0
 
 
-def _checks(folder: Path) -> dict[str, tuple[list[str], dict[str, str]]]:
-    """Command and additional environment of each check, by name.
+def _checks(folder: Path) -> dict[str, dict[str, tuple[list[str], dict[str, str]]]]:
+    """Command and additional environment of each check, by part and name.
 
     Notebooks are checked on phantoms made anew, and a user's data and results stay untouched.
     """
-    sources = ["lib", "tests", "notebooks"]
+    python, tools = [sys.executable, "-m"], Path(sys.executable).parent
+    lint = {
+        "ruff check": [*python, "ruff", "check", *SOURCES],
+        "ruff format": [*python, "ruff", "format", "--check", *SOURCES],
+        "imports": [str(tools / "lint-imports"), "--no-cache", "--no-logo"],
+        "spelling": [*python, "codespell_lib"],
+        "guard": [sys.executable, ".ci/guard.py"],
+    }
+    unit = {"pytest": [*python, "pytest", "-q"]}
+    timeout = f"--nbval-cell-timeout={CELL_TIMEOUT_SECONDS}"
+    notebooks = {"notebooks": [*python, "pytest", "-q", "--nbval", timeout, "notebooks"]}
     data = {
         "OSTEOBOOK_DATA_ROOT": paths.PHANTOMS_ONLY,
         "OSTEOBOOK_PHANTOMS": str(folder / "phantoms"),
         "OSTEOBOOK_TRIALS": str(folder / "trials"),
         "OSTEOBOOK_FIGURES": str(folder / "figures"),
     }
-    checks = {
-        "ruff check": (["ruff", "check", *sources], {}),
-        "ruff format": (["ruff", "format", "--check", *sources], {}),
-        "pytest": (["pytest", "-q"], {}),
+    return {
+        "lint": {name: (command, {}) for name, command in lint.items()},
+        "unit": {name: (command, {}) for name, command in unit.items()},
+        "notebooks": {name: (command, data) for name, command in notebooks.items()},
     }
-    if list(paths.NOTEBOOKS.glob("*.ipynb")):
-        timeout = f"--nbval-cell-timeout={CELL_TIMEOUT_SECONDS}"
-        checks |= {
-            "notebooks": (["pytest", "-q", "--nbval", timeout, "notebooks"], data),
-        }
-    return checks
 
 
 def _passes(name: str, command: list[str], environment: dict[str, str]) -> bool:
     print(f"== {name}", flush=True)
     threads = str(min(THREADS, os.cpu_count() or 1))
     defaults = {"OMP_NUM_THREADS": threads, "JUPYTER_PREFER_ENV_PATH": "1"}
-    finished = subprocess.run(
-        [sys.executable, "-m", *command], cwd=paths.ROOT, env=defaults | os.environ | environment
-    )
+    finished = subprocess.run(command, cwd=paths.ROOT, env=defaults | os.environ | environment)
     return finished.returncode == 0

@@ -40,17 +40,18 @@ def main(arguments: list[str] | None = None) -> int:
 
 def transfer(profile: str, seed: int, device: str, figures_only: bool = False) -> str:
     """Everything of the module, in one call; returns the paragraph."""
-    from lib.engine.trials import collect, run_record, run_trials
+    from lib.engine.trials import collect, run_record
+    from lib.studies.loss_transfer import STUDY
     from lib.studies.loss_transfer.results import by_structure, cells, paragraph
-    from lib.studies.loss_transfer.trials import find_data, fingerprints, trials
     from lib.training.loop import pick_device
 
-    roots = find_data(profile)
-    data, listed = fingerprints(roots), trials(profile, seed, pick_device(device))
-    folders = run_trials(listed, roots, data, cached_only=figures_only)
+    sources = STUDY.sources("", profile, seed)
+    stages = STUDY.trials(profile, seed, pick_device(device), sources)
+    (folders,) = STUDY.run(stages, sources, cached_only=figures_only)
     metrics = collect(folders, "metrics")
     table = cells(metrics)
-    text = paragraph(table, listed[0]["epochs"] * listed[0]["steps"])
+    text = paragraph(table, stages[0][0].epochs * stages[0][0].steps)
+    data = {task: source.fingerprint for task, source in sources.items()}
     source = {"profile": profile, "seed": seed, "data": data} | run_record(folders)
     place = paths.figure_place("transfer", profile, False)
     write(place, table, by_structure(metrics), text, source)
@@ -64,7 +65,7 @@ def write(
 ) -> Path:
     """transfer.png, .svg and .csv (all cells), results.csv (each structure), paragraph.md."""
     from lib.figures import save, save_table
-    from lib.studies.loss_transfer.figures.transfer import heat_map
+    from lib.studies.loss_transfer.figures.heat_map import heat_map
 
     kept = {"synthetic": True, "provenance": source}
     figure = heat_map(table[table["baseline"] == "dice_bce"])

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from lib.app.checks import PARTS as CHECKS, run_checks
 from lib.base import paths
 from lib.base.errors import OsteoBookError, SettingError
 from lib.base.files import explained
@@ -70,7 +71,13 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     instead.add_argument(
         "--dry-run", action="store_true", help="tell what would run, why, how long"
     )
-    instead.add_argument("--test", action="store_true", help="check style, library and notebooks")
+    instead.add_argument(
+        "--test",
+        nargs="?",
+        const="all",
+        choices=(*CHECKS, "all"),
+        help="check style, library and notebooks, or one of the three",
+    )
     instead.add_argument("--clean", action="store_true", help="delete results that nothing uses")
     options = parser.parse_args(arguments)
     chosen = paths.notebooks()
@@ -308,9 +315,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with no_orphans():
             if options.test:
-                from lib.app.checks import run_checks
-
-                return run_checks()
+                return run_checks(options.test)
             if options.clean:
                 clean()
                 return 0

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and one clear error when they cannot be written."""
+"""Files that appear complete or not at all, and one clear error when they cannot be written."""
 
 import errno
 import fcntl
@@ -7,8 +7,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lib.base.errors import OsteoBookError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @contextmanager
@@ -25,7 +29,7 @@ def explained(path: Path) -> Iterator[None]:
             errno.EROFS: "the file system is read-only. Fix: choose a writable folder",
             errno.ENOTDIR: "a file stands where a folder is expected. Fix: move it away",
             errno.EEXIST: "a file stands where a folder is expected. Fix: move it away",
-        }.get(error.errno)
+        }.get(error.errno or 0)
         if reason is None:
             raise
         raise OsteoBookError(
@@ -52,10 +56,10 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Wait until no other process works on ``folder``; one that is killed lets go.
+    """Wait until no other process works on ``folder``; a killed process releases its lock.
 
-    The lock lies beside the folder and stays there: a lock that is deleted or renamed while others
-    wait for it locks nothing.
+    The lock file lies beside the folder and is never deleted: others may be waiting for it, and a
+    deleted lock locks nothing.
     """
     lock = folder.parent / ".locks" / folder.name
     with explained(lock):
@@ -77,7 +81,7 @@ def listing(folder: Path) -> str:
     return digest(*sorted(entries))
 
 
-def write_table(frame, path: Path) -> None:
+def write_table(frame: "pd.DataFrame", path: Path) -> None:
     """Write a data frame as CSV with every digit of its floats: equal results are equal bytes."""
     with replacing(path) as temporary:
         frame.to_csv(temporary, index=False, lineterminator="\n")

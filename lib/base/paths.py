@@ -31,7 +31,7 @@ PHANTOMS_ONLY = "phantoms"  # as OSTEOBOOK_DATA_ROOT: do not look for the user's
 
 
 def data_root(parameter: str) -> Path:
-    """Folder that holds one folder a study: the parameter, else OSTEOBOOK_DATA_ROOT, else data/."""
+    """Folder with one folder per study: the parameter, else OSTEOBOOK_DATA_ROOT, else data/."""
     return Path(parameter or os.environ.get("OSTEOBOOK_DATA_ROOT") or DATA).expanduser().resolve()
 
 

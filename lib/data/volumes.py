@@ -1,4 +1,4 @@
-"""MR volumes as slices of one size, and predictions back in the original geometry (pediatric).
+"""MR volumes as slices, and predictions back in the original geometry.
 
 Slices lie across the axis with the largest spacing; the other two are rows and columns.
 """
@@ -7,7 +7,6 @@ import gzip
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import nibabel
 import numpy as np
 
@@ -105,26 +104,6 @@ def normalised(array: np.ndarray, by: str = "volume") -> np.ndarray:
     mean = array.mean(axes, keepdims=True, dtype=np.float64)
     sd = array.std(axes, keepdims=True, dtype=np.float64)
     return ((array - mean) / np.maximum(sd, 1e-6)).astype(np.float32)
-
-
-def resized(volume: Volume, labels: np.ndarray, size: int, by: str = "volume"):
-    """Slices of size x size: images float32 of mean 0 and SD 1, labels uint8, spacing in mm.
-
-    Args:
-        volume: D x H x W.
-        labels: uint8 D x H x W.
-        size: side in pixels; the aspect ratio is not kept, as the spacing is known.
-        by: as ``normalised``.
-
-    Returns:
-        images float32 D x size x size, labels uint8 of the same shape (nearest neighbour),
-        spacing of slices, rows and columns in mm: native x native size / size (section 3.5 [A]).
-    """
-    how = cv2.INTER_AREA if min(volume.array.shape[1:]) >= size else cv2.INTER_LINEAR
-    images = np.stack([cv2.resize(s, (size, size), interpolation=how) for s in volume.array])
-    between, *within = volume.spacing_mm
-    within = [mm * n / size for mm, n in zip(within, volume.array.shape[1:], strict=True)]
-    return normalised(images, by), nearest(labels, (size, size)), (between, *within)
 
 
 def nearest(labels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

@@ -77,7 +77,7 @@ def make_key(study: str, notebook: Path, parameters: dict) -> dict[str, str]:
         "notebook": digest(*(source for source, _ in code_cells(notebook))),
         "library": _contents(sorted((paths.ROOT / "lib").rglob("*.py"))),
         "reference": _contents(sorted(paths.REFERENCE.glob("*.csv"))),
-        "requirements.txt": _contents([paths.ROOT / "requirements.txt"]),
+        "requirements": _contents(sorted(paths.ROOT.glob("requirements*"))),
         "data": listing(paths.data_root(parameters["data_root"]) / study),
     }
 

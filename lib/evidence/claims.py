@@ -1,4 +1,4 @@
-"""Claims of a paper beside our evidence: one verdict a claim, none left out."""
+"""Claims of a paper beside our evidence: one verdict per claim, none left out."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,13 +14,16 @@ NAN = float("nan")
 
 
 class Estimate(NamedTuple):
-    """The measured number that a claim hangs on, of several the one that decides.
+    """The measured number that decides a claim.
 
     Attributes:
         measure: what it is, such as "dice, dice_boundary minus dice".
         mean, low, high: estimate and its 95 % interval.
         sd: over the n independent units; NaN where they give no spread.
         test: behind the adjusted p; empty without one.
+
+    >>> Estimate("dice, boundary minus plain", mean=0.03, low=0.01, high=0.05).high
+    0.05
     """
 
     measure: str = ""
@@ -39,6 +42,9 @@ class Verdict:
     independent units (images, subjects) it rests on, ``p`` the adjusted p-value where a test was
     made, ``estimate`` the number that decides. Raises SettingError for an unknown verdict, missing
     evidence or an impossible number.
+
+    >>> Verdict("reproduced", "Boundary beats plain by 0.03 Dice.", n=24, p=0.01).estimate.test
+    ''
     """
 
     verdict: str
@@ -47,7 +53,7 @@ class Verdict:
     p: float | None = None
     estimate: Estimate = Estimate()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.verdict not in VERDICTS:
             raise _error(
                 "verdict", repr(self.verdict), f"one of {', '.join(VERDICTS)}", "choose one"
@@ -64,6 +70,9 @@ def claims_of(study: str) -> pd.DataFrame:
     """The paper's claims in its order: claim, statement, paper_evidence, paper_numbers.
 
     Raises SettingError for an unknown study.
+
+    >>> claims_of("humerus").columns.tolist()
+    ['claim', 'statement', 'paper_evidence', 'paper_numbers']
     """
     path = REFERENCE / "claims_all.csv"
     claims = pd.read_csv(path)
@@ -82,11 +91,16 @@ def claims_table(study: str, ours: dict[str, Verdict]) -> pd.DataFrame:
     (the verdict from the paper's own arithmetic), verdict, evidence, n, p (NaN without a test), and
     the fields of ``Estimate``.
     Raises SettingError if the study is unknown, a claim has no verdict or an id does not exist.
+
+    >>> later = Verdict("inconclusive", "Not trained yet.", n=0)
+    >>> table = claims_table("humerus", dict.fromkeys(claims_of("humerus")["claim"], later))
+    >>> table["verdict"].unique().tolist()
+    ['inconclusive']
     """
     claims = claims_of(study)
     known, given = set(claims["claim"]), set(ours)
     if known - given:
-        raise _error(study, f"no verdict for {_names(known - given)}", "one a claim", "add them")
+        raise _error(study, f"no verdict for {_names(known - given)}", "one per claim", "add them")
     if given - known:
         fix = "correct the id, or add the claim to claims_all.csv"
         raise _error(study, f"verdicts for {_names(given - known)}", _names(known), fix)
@@ -97,16 +111,19 @@ def claims_table(study: str, ours: dict[str, Verdict]) -> pd.DataFrame:
         evidence=[row.evidence for row in rows],
         n=[row.n for row in rows],
         p=pd.array([row.p for row in rows], dtype="Float64").to_numpy(float, na_value=NAN),
-        **estimates,
+        **{name: estimates[name] for name in Estimate._fields},
     )
 
 
-def verdict_from_interval(low, high, expected_sign: int) -> str:
+def verdict_from_interval(low: float, high: float, expected_sign: int) -> str:
     """Verdict on "the difference is positive" (``expected_sign`` +1) or negative (-1).
 
     ``low`` and ``high`` bound the measured difference. "reproduced": the whole interval lies on the
     claimed side of zero; "contradicted": on the other; otherwise, and for an interval with a NaN,
     "inconclusive". Raises SettingError for another sign or low > high.
+
+    >>> verdict_from_interval(0.01, 0.05, +1), verdict_from_interval(-0.01, 0.05, +1)
+    ('reproduced', 'inconclusive')
     """
     if expected_sign not in (-1, 1):
         raise _error("expected_sign", expected_sign, "+1 or -1", "give the claimed direction")
@@ -119,36 +136,50 @@ def verdict_from_interval(low, high, expected_sign: int) -> str:
 
 
 def verdict_of_all(verdicts: Iterable[str]) -> str:
-    """A claim of several parts holds if all do, fails if one does, and is open otherwise."""
-    found = set(verdicts)
-    if "contradicted" in found:
+    """A claim of several parts holds if all hold, fails if one fails, and is open otherwise.
+
+    >>> verdict_of_all(["reproduced", "inconclusive"])
+    'inconclusive'
+    """
+    different = set(verdicts)
+    if "contradicted" in different:
         return "contradicted"
-    return "reproduced" if found == {"reproduced"} else "inconclusive"
+    return "reproduced" if different == {"reproduced"} else "inconclusive"
 
 
 def deciding(parts: pd.DataFrame) -> pd.Series:
-    """The row that a claim of several parts hangs on, of a table with verdict and adjusted p.
+    """The row that decides a claim of several parts, of a table with verdict and adjusted p.
 
-    Of the parts with the claim's own verdict: where it fails the one that contradicts most surely,
-    else the weakest, as all must hold. Without p (NaN) the first of them.
+    Of the parts with the claim's own verdict: where it fails the one with the smallest p, else the
+    one with the largest, as all must hold. Without p (NaN) the first of them.
+
+    >>> row = deciding(pd.DataFrame({"verdict": ["reproduced"] * 2, "p": [0.01, 0.04]}))
+    >>> float(row["p"])
+    0.04
     """
     verdict = verdict_of_all(parts["verdict"])
     chosen = parts[parts["verdict"] == verdict]
-    p = chosen["p"].dropna()
-    if p.empty:
+    tested = chosen.dropna(subset="p")
+    if tested.empty:
         return chosen.iloc[0]
-    return chosen.loc[p.idxmin() if verdict == "contradicted" else p.idxmax()]
+    p = tested["p"]
+    return tested.iloc[p.argmin() if verdict == "contradicted" else p.argmax()]
 
 
 def estimate_of(row: pd.Series, measure: str) -> Estimate:
-    """What ``lib.evidence.statistics.paired_test`` found, under a name."""
-    numbers = (float(row[name]) for name in ("mean_difference", "sd", "low", "high"))
-    return Estimate(measure, *numbers, str(row["test"]))
+    """The result of ``lib.evidence.statistics.paired_test`` under a name.
+
+    >>> row = {"mean_difference": 0.1, "sd": 0.2, "low": 0.0, "high": 0.2, "test": "Wilcoxon"}
+    >>> estimate_of(pd.Series(row), "dice").mean
+    0.1
+    """
+    mean, sd, low, high = (float(row[name]) for name in ("mean_difference", "sd", "low", "high"))
+    return Estimate(measure, mean, sd, low, high, str(row["test"]))
 
 
-def _names(ids):
+def _names(ids: Iterable[str]) -> str:
     return ", ".join(sorted(ids))
 
 
-def _error(what, found, expected, fix):
-    return SettingError(f"{what}: found {found}; expected {expected}. Fix: {fix}.")
+def _error(what: str, given: object, expected: str, fix: str) -> SettingError:
+    return SettingError(f"{what}: found {given}; expected {expected}. Fix: {fix}.")

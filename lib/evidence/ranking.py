@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.stats import rankdata
 
 from lib.base.errors import SettingError
@@ -13,7 +14,14 @@ PAPER = {"dice": 80.0, "sensitivity": 80.0, "mssd_mm": 30.0, "assd_mm": 4.0, "ra
 BEST = {"dice": 100.0, "sensitivity": 100.0, "mssd_mm": 0.0, "assd_mm": 0.0, "ravd": 0.0}
 
 
-def threshold_score(dice, sensitivity, mssd_mm, assd_mm, ravd, thresholds=PAPER):
+def threshold_score(
+    dice: ArrayLike,
+    sensitivity: ArrayLike,
+    mssd_mm: ArrayLike,
+    assd_mm: ArrayLike,
+    ravd: ArrayLike,
+    thresholds: Mapping[str, float] = PAPER,
+) -> float | np.ndarray:
     """Score of an exam from 0 to 100, after table 1 of the pediatric paper.
 
     Each metric counts 0 at its threshold, 100 at its best value, linearly between and clipped
@@ -31,6 +39,9 @@ def threshold_score(dice, sensitivity, mssd_mm, assd_mm, ravd, thresholds=PAPER)
 
     Raises:
         SettingError: if the thresholds have other names or one is not worse than the best value.
+
+    >>> threshold_score(dice=90.0, sensitivity=90.0, mssd_mm=15.0, assd_mm=2.0, ravd=5.0).item()
+    50.0
     """
     _check_thresholds(thresholds)
     values = {"dice": dice, "sensitivity": sensitivity}
@@ -41,10 +52,10 @@ def threshold_score(dice, sensitivity, mssd_mm, assd_mm, ravd, thresholds=PAPER)
         )
         for name, value in values.items()
     ]
-    return (sum(points) / len(points))[()]
+    return np.asarray(sum(points) / len(points))[()]
 
 
-def scoring_criterion(metric1, metric2, ties="min") -> np.ndarray:
+def scoring_criterion(metric1: ArrayLike, metric2: ArrayLike, ties: str = "min") -> np.ndarray:
     """Points of n models for one structure, 2 to 2n (knee, equations 17 to 20).
 
     ``metric1`` is ranked in descending and ``metric2`` in ascending order; rank r gives n + 1 - r
@@ -53,16 +64,19 @@ def scoring_criterion(metric1, metric2, ties="min") -> np.ndarray:
     Args:
         metric1: n values, larger is better (mean of IoU, Dice, precision, recall; equation 15).
         metric2: n values, smaller is better (mean of HD95 and ASSD; equation 16). NaN in either
-            marks an undefined model, one empty in every frame: it gets 1 + 1 points, below all
-            others, as the paper prints for one that has no distance.
-        ties: equal models share the lower points ("min") or the mean ("average"). The paper says
-            nothing about ties; shared, unlike averaged, points sum to less than n (n + 1).
+            metric marks a model that is empty in every frame: it gets 1 + 1 points, below all
+            others, as the paper prints for one without a distance.
+        ties: equal models all get the lowest of their points ("min") or the mean ("average"). The
+            paper says nothing about ties; with "min", points sum to less than n (n + 1).
 
     Returns:
         Points, one per model in the order given.
 
     Raises:
         SettingError: if ``ties`` is unknown or the metrics are not two equally long lists.
+
+    >>> scoring_criterion([0.9, 0.8, 0.7], [3.0, 2.0, 4.0]).astype(int)
+    array([5, 5, 2])
     """
     metric1, metric2 = np.asarray(metric1, float), np.asarray(metric2, float)
     if metric1.ndim != 1 or metric1.shape != metric2.shape:

@@ -4,33 +4,27 @@ None of them uses pyplot, so nothing is shown or kept open behind the caller's b
 """
 
 from lib.figures.contours import Overlay, best_median_worst, overlays
-from lib.figures.curves import Panel, learning_curves, loss_curves, summarise_curves
+from lib.figures.curves import Panel, learning_curves, summarise_curves
 from lib.figures.distributions import metric_distributions
 from lib.figures.embedding import embedding
 from lib.figures.explorer import loss_explorer
-from lib.figures.looks import STRUCTURES, bone_look, method_style, model_label
+from lib.figures.looks import bone_look, method_style
 from lib.figures.saving import save, save_table
-from lib.figures.schedules import term_weights, weight_schedules
 from lib.figures.style import style
 
 __all__ = [
     "Overlay",
     "Panel",
-    "STRUCTURES",
     "best_median_worst",
     "bone_look",
     "embedding",
     "learning_curves",
-    "loss_curves",
     "loss_explorer",
     "method_style",
     "metric_distributions",
-    "model_label",
     "overlays",
     "save",
     "save_table",
     "style",
     "summarise_curves",
-    "term_weights",
-    "weight_schedules",
 ]

@@ -7,11 +7,10 @@ from matplotlib.lines import Line2D
 
 from lib.base.errors import SettingError
 from lib.figures.inputs import require_columns, require_unique
-from lib.figures.looks import bone_look, label_colours
+from lib.figures.looks import MARKERS, bone_look, label_colours
 from lib.figures.style import new_figure, note, style
 
 COLUMNS = 4
-MARKERS = "osD^vPX*hd<>p"
 
 
 @style()

@@ -11,13 +11,12 @@ from matplotlib.lines import Line2D
 
 from lib.base.files import replacing
 from lib.figures.contours import EMPTY, HALO, draw_contour
-from lib.figures.looks import STRUCTURES, label, label_colours
+from lib.figures.looks import label, outline_colours
 from lib.figures.pictures import show
 from lib.figures.style import WIDTH_IN, new_figure, note, style
 
 MARGIN_IN = 0.9  # for title, legend and note
 LN_2 = log(2)  # entropy of two classes alike: the least that is drawn bright
-COLOURS = STRUCTURES | {"fracture": "#FF5A1F"}  # bright: they lie on dark ground, too
 
 
 class View(NamedTuple):
@@ -47,8 +46,7 @@ def outlines(views: Sequence[View], title: str) -> Figure:
     figure = new_figure(height + MARGIN_IN, max(height * sum(ratios), WIDTH_IN / 2))
     grid = figure.subplots(1, len(panels), squeeze=False, width_ratios=ratios)[0]
     names = views[0].masks
-    # a study's own colours, or those of the bones: a mixture of both has look-alikes
-    colours = COLOURS if set(names) <= set(COLOURS) else label_colours(names)
+    colours = outline_colours(names)
     for axes, view in zip(grid, views, strict=False):
         show(axes, view.image)
         axes.set_title(view.title)

@@ -1,8 +1,13 @@
-"""Every loss as a pure function; weighting schemes as small objects.
+"""Every loss is a pure function; the two weighting schemes are small objects.
 
 Logits and targets are ``B x K x H x W`` with K independent sigmoid channels, unless a loss says
-softmax (pediatric, hand); self-supervised losses take projections of views. Losses are computed in
-float32 even under autocast, return a scalar mean, and are finite for empty masks.
+softmax (pediatric, hand). Self-supervised losses take projections of views. All losses are computed
+in float32 even under autocast, return a scalar mean and are finite for empty masks.
+
+>>> import torch
+>>> from lib.losses import dice_loss
+>>> dice_loss(torch.full((1, 1, 2, 2), 20.0), torch.ones(1, 1, 2, 2))
+tensor(0.)
 """
 
 from lib.losses.adversarial import adversarial_loss, discriminator_accuracy, discriminator_loss

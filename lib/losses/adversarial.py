@@ -1,6 +1,7 @@
-"""Losses of the two players: a discriminator of masks or of shape codes, and the segmentation.
+"""Losses of adversarial training: of the discriminator, and of the segmentation that it judges.
 
-The paper writes D for probabilities; these take logits, whose loss is finite wherever D is sure.
+The discriminator D sees masks or shape codes. The paper writes D for probabilities; these functions
+take logits, so the loss stays finite where D is certain.
 """
 
 import torch
@@ -12,7 +13,7 @@ def discriminator_loss(fake: Tensor, real: Tensor) -> Tensor:
     """-ln(1 - D(p, x)) - ln D(y, x), mean over map and batch (pediatric, eq. 11 and 12).
 
     The prediction p must be detached: only D learns. With the logits of a discriminator of shape
-    codes, D(F(p)) and D(F(y)), it is that of SPAR (pediatric, section 5.4) [A: same form].
+    codes, D(F(p)) and D(F(y)), it is the loss of SPAR (pediatric, section 5.4) [A: same form].
 
     Args:
         fake: B x 1 x h x w, logits of the map for the prediction.
@@ -23,6 +24,9 @@ def discriminator_loss(fake: Tensor, real: Tensor) -> Tensor:
 
     Raises:
         ValueError: if the shapes differ.
+
+    >>> discriminator_loss(fake=torch.zeros(1, 1, 2, 2), real=torch.zeros(1, 1, 2, 2))
+    tensor(1.3863)
     """
     fake, real = _checked(fake, real)
     return functional.softplus(fake).mean() + functional.softplus(-real).mean()
@@ -36,15 +40,18 @@ def adversarial_loss(fake: Tensor) -> Tensor:
 
     Returns:
         Scalar >= 0; ln 2 where D does not know.
+
+    >>> adversarial_loss(torch.zeros(1, 1, 2, 2))
+    tensor(0.6931)
     """
     return functional.softplus(-fake.float()).mean()
 
 
 def discriminator_accuracy(fake: Tensor, real: Tensor) -> Tensor:
-    """Share of the maps' cells that D calls right, fake and real alike; a logit of 0 is neither.
+    """Share of the cells of the maps that D judges rightly; a logit of 0 counts as wrong.
 
-    0.5 says that D has learnt nothing or is fooled, 1 that it sees every forgery, as it can by
-    the softness of predictions alone.
+    At 0.5 D has learnt nothing or is fooled; at 1 it recognises every prediction, which it can do
+    from the softness of predictions alone.
 
     Args:
         fake, real: as for ``discriminator_loss``.
@@ -54,6 +61,9 @@ def discriminator_accuracy(fake: Tensor, real: Tensor) -> Tensor:
 
     Raises:
         ValueError: if the shapes differ.
+
+    >>> discriminator_accuracy(fake=torch.tensor([[-1.0, 1.0]]), real=torch.tensor([[3.0, 2.0]]))
+    tensor(0.7500)
     """
     fake, real = _checked(fake, real)
     return torch.cat([fake < 0, real > 0]).float().mean()

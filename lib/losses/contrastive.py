@@ -25,12 +25,12 @@ def pixel_contrastive_loss(
       that a cell covers, and a cell counts as predicted, or as bone, where its mean exceeds 0.5.
     - They are chosen over the whole batch: a bone pixel is contrasted with false positives of
       other images too, and an image without bone still gives negatives.
-    - Anchors: up to ``most`` bone pixels, half of them missed ones where there are so many (more
-      only where there are too few found ones). Positives: all anchors but the anchor itself.
+    - Anchors: up to ``most`` bone pixels. Half of them are missed ones where there are that many,
+      and more only where too few were predicted. Positives: all anchors but the anchor itself.
     - Negatives: up to ``most`` false positives; with fewer than ``fewest_negatives`` of them, the
       ``fewest_negatives`` most probable background pixels, which include them all.
 
-    Choices are drawn from torch's global generator, which the caller seeds. Choosing passes no
+    Choices are drawn from torch's global generator, which the caller seeds. The choice passes no
     gradient: only the embeddings get one.
 
     Args:
@@ -45,6 +45,11 @@ def pixel_contrastive_loss(
 
     Raises:
         ValueError: if the shapes do not fit.
+
+    >>> target = torch.tensor([[[[0.0, 0, 1, 1]]]])
+    >>> embeddings = torch.cat([target, 1 - target], 1)  # bone and background at right angles
+    >>> round(pixel_contrastive_loss(embeddings, 10 * target - 5, target, temperature=1).item(), 4)
+    0.5514
     """
     _check_shapes(embeddings, logits)
     logits, target = checked(logits, target=target)
@@ -71,10 +76,10 @@ def _check_shapes(embeddings: Tensor, logits: Tensor) -> None:
 def _anchors(bone: Tensor, probability: Tensor, most: int) -> Tensor:
     """Indices of up to ``most`` bone pixels, half of them missed ones if possible."""
     missed = _shuffled(bone & (probability <= 0.5))
-    found = _shuffled(bone & (probability > 0.5))
-    total = min(most, len(missed) + len(found))
-    n_missed = max(min(len(missed), total // 2), total - len(found))
-    return torch.cat([missed[:n_missed], found[: total - n_missed]])
+    predicted = _shuffled(bone & (probability > 0.5))
+    total = min(most, len(missed) + len(predicted))
+    n_missed = max(min(len(missed), total // 2), total - len(predicted))
+    return torch.cat([missed[:n_missed], predicted[: total - n_missed]])
 
 
 def _negatives(bone: Tensor, probability: Tensor, most: int, fewest: int) -> Tensor:

@@ -4,8 +4,10 @@ L_k = -mean over pixels of [w_k1 y ln p + w_k0 (1 - y) ln(1 - p)]   (equations 1
 L   = sum_k W_k L_k                                                   (equations 1, 2: external)
 
 CE1 has equal W_k, CE2 those of ``region_area_weights``. The equations are missing from the text
-that we have and were put together again from its words and its printed weights.
+that we have; they are reconstructed from its words and its printed weights.
 """
+
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -14,10 +16,11 @@ from torch.nn import functional
 
 from lib.losses.overlap import checked, mean_over_structures
 
+Array = TypeVar("Array", np.ndarray, Tensor)
 PRINTED_WEIGHTS = (0.2704, 0.0324, 0.0360, 0.6612)  # patella, femur, tibia, tendon: section 2.2.2
 
 
-def region_area_weights(areas: np.ndarray | Tensor) -> np.ndarray | Tensor:
+def region_area_weights(areas: Array) -> Array:
     """External weights, inverse to the area of each structure (knee, equations 3 to 6).
 
     r_k = S_k / sum S, w_k = e / r_k, W_k = w_k / sum w: both sum S and e cancel.
@@ -30,9 +33,12 @@ def region_area_weights(areas: np.ndarray | Tensor) -> np.ndarray | Tensor:
 
     Raises:
         ValueError: if an area is not a finite number above 0.
+
+    >>> region_area_weights(np.array([100.0, 300.0]))
+    array([0.75, 0.25])
     """
-    found = _positive("areas", areas, below=np.inf)
-    inverse = found.min() / found
+    areas_px = _positive("areas", areas, below=np.inf)
+    inverse = areas_px.min() / areas_px
     weights = inverse / inverse.sum()
     if isinstance(areas, Tensor):
         return torch.from_numpy(weights).to(areas.device, torch.float32)
@@ -44,8 +50,8 @@ def foreground_class_weights(fractions: np.ndarray | Tensor) -> Tensor:
 
     [A] The paper names an internal weight and prints none. Ours are proportional to 1 - f_k in the
     foreground and f_k in the background, scaled to a mean of 1 over pixels: 1 / (2 f_k) and
-    1 / (2 (1 - f_k)), so each class holds half the weight. For all weights 1, the variant, give
-    ``dual_level_cross_entropy`` no class weights.
+    1 / (2 (1 - f_k)), so each class holds half the weight. Without class weights
+    ``dual_level_cross_entropy`` weighs all pixels alike.
 
     Args:
         fractions: K shares f_k of the training pixels that the structure covers.
@@ -55,6 +61,10 @@ def foreground_class_weights(fractions: np.ndarray | Tensor) -> Tensor:
 
     Raises:
         ValueError: if a fraction is not between 0 and 1, both excluded.
+
+    >>> foreground_class_weights(np.array([0.5, 0.1]))
+    tensor([[1.0000, 1.0000],
+            [0.5556, 5.0000]])
     """
     share = _positive("fractions", fractions, below=1)
     weights = torch.from_numpy(np.stack([0.5 / (1 - share), 0.5 / share], 1)).float()
@@ -66,8 +76,9 @@ def dual_level_cross_entropy(
 ) -> Tensor:
     """CE1 or CE2: sum over structures of W_k times the weighted binary cross-entropy of each.
 
-    [A] CE1 has W_k = 1/K, so that both have the same total weight. Elementwise operations and sums
-    only, hence deterministic on CUDA too; PyTorch's cross-entropy with class weights is not.
+    Equations 1, 2, 13 and 14 of the knee paper. [A] CE1 has W_k = 1/K, so that both have the same
+    total weight. Elementwise operations and sums only, hence deterministic on CUDA too; PyTorch's
+    cross-entropy with class weights is not.
 
     Args:
         logits: B x K x H x W, any real number; independent sigmoid channels.
@@ -80,6 +91,10 @@ def dual_level_cross_entropy(
 
     Raises:
         ValueError: if the shapes do not fit.
+
+    >>> logits, target = torch.zeros(1, 2, 4, 4), torch.ones(1, 2, 4, 4)
+    >>> dual_level_cross_entropy(logits, target, torch.tensor([0.75, 0.25]))
+    tensor(0.6931)
     """
     logits, target = checked(logits, target=target)
     if class_weights is None:

@@ -14,7 +14,7 @@ def focal_loss(
 
     p_t is the probability of a pixel's true class; a_t is ``alpha`` in the foreground and
     1 - ``alpha`` in the background. The default 0.25 thus weighs the foreground *down*; the humerus
-    paper says only that its alpha is static.
+    paper says only that its alpha does not change.
 
     Args:
         logits: B x K x H x W, any real number.
@@ -27,6 +27,9 @@ def focal_loss(
 
     Raises:
         ValueError: if the shapes differ or ``alpha`` does not expand to B x K x 1 x 1.
+
+    >>> focal_loss(torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2))  # 0.25 x 0.5^2 x ln 2
+    tensor(0.0433)
     """
     logits, target = checked(logits, target=target)
     if isinstance(alpha, Tensor):
@@ -43,18 +46,21 @@ def focal_loss(
 def foreground_alpha(target: Tensor, low: float = 0.05, high: float = 0.95) -> Tensor:
     """Weight of the foreground for each image and channel: one minus its share of the pixels.
 
-    The foreground's share q weighed by 1 - q and the background's 1 - q weighed by q both come to
-    q (1 - q), so the two classes weigh alike in total (ours, not in the humerus paper).
+    The foreground, a share q, is weighed by 1 - q, and the background, a share 1 - q, by q. Both
+    come to q (1 - q), so the classes weigh alike in total (ours, not in the humerus paper).
 
-    The weight is clamped to [``low``, ``high``]: otherwise an image without foreground would have
-    weight 1 for what it lacks, 0 for all it shows, and teach nothing. Balance therefore ends where
-    the foreground covers less than 1 - ``high`` or more than 1 - ``low`` of the image.
+    The weight is clamped to [``low``, ``high``]. Otherwise an image without foreground would weigh
+    its background by 0 and teach nothing. The balance therefore ends where the foreground covers
+    less than 1 - ``high`` or more than 1 - ``low`` of the image.
 
     Args:
         target: B x K x H x W, in [0, 1].
 
     Returns:
-        float32 B x K x 1 x 1, fit for ``focal_loss(alpha=...)``.
+        float32 B x K x 1 x 1, for ``focal_loss(alpha=...)``.
+
+    >>> foreground_alpha(torch.tensor([[[[0.0, 0, 0, 1]]]]))
+    tensor([[[[0.7500]]]])
     """
     return (1 - target.float().mean((-2, -1), keepdim=True)).clamp(low, high)
 

@@ -6,10 +6,13 @@ from torch.nn import functional
 
 
 def checked(logits: Tensor, **others: Tensor) -> tuple[Tensor, ...]:
-    """All tensors in float32; a silent broadcast of unequal shapes would be a wrong loss.
+    """All tensors in float32, refused unless their shapes are equal: no silent broadcast.
 
     Raises:
-        ValueError: if one of the others, which come by name, has not the shape of the logits.
+        ValueError: if one of the others, given by name, does not have the shape of the logits.
+
+    >>> [tensor.dtype for tensor in checked(torch.zeros(2).half(), target=torch.ones(2).bool())]
+    [torch.float32, torch.float32]
     """
     for name, tensor in others.items():
         if tensor.shape != logits.shape:
@@ -27,6 +30,9 @@ def mean_over_structures(losses: Tensor, region_weights: Tensor | None = None) -
 
     Raises:
         ValueError: if there is not one weight per structure.
+
+    >>> mean_over_structures(torch.tensor([[1.0, 3.0]]), torch.tensor([0.75, 0.25]))
+    tensor(1.5000)
     """
     if region_weights is None:
         return losses.mean()
@@ -51,6 +57,9 @@ def binary_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
 
     Raises:
         ValueError: if the shapes differ.
+
+    >>> binary_cross_entropy(torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2))
+    tensor(0.6931)
     """
     logits, target = checked(logits, target=target)
     return functional.binary_cross_entropy_with_logits(logits, target)
@@ -80,6 +89,9 @@ def dice_loss(
 
     Raises:
         ValueError: if the shapes differ or there is not one weight per channel.
+
+    >>> dice_loss(torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2))  # 1 - (2 x 2 + 1) / (2 + 4 + 1)
+    tensor(0.2857)
     """
     logits, target = checked(logits, target=target)
     probability = torch.sigmoid(logits)

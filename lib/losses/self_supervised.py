@@ -1,9 +1,9 @@
-"""Losses of the hand study's four pre-trainings, and what tells that one of them collapses.
+"""SimCLR, SupCon, SwAV and VICReg losses, and monitors that detect a collapsed encoder.
 
-Views are V x B x D: V crops of the same B patches, the G global ones first. Each loss is a few
-lines here and equals that of lightly or pytorch-metric-learning where those apply: lightly's
-contrastive loss and VICReg take two views only, and the other's is 0 for a batch of one label.
-Everything is computed in float32, also under autocast.
+Views are V x B x D: V crops of the same B patches, the G global ones first. The losses equal those
+of lightly and pytorch-metric-learning wherever these apply; they are written out as lightly's
+contrastive loss and VICReg take two views only, and pytorch-metric-learning's SupCon is 0 for a
+batch of one label. Everything is computed in float32, also under autocast.
 """
 
 import torch
@@ -25,6 +25,9 @@ def nt_xent(views: Tensor, temperature: float = 0.1) -> Tensor:
 
     Raises:
         ValueError: if ``views`` are not V x B x D with V >= 2.
+
+    >>> nt_xent(torch.eye(3).expand(2, 3, 3), temperature=1.0)  # ln(1 + 4 / e)
+    tensor(0.9048)
     """
     labels = torch.full(views.shape[1:2], UNLABELLED, device=views.device)
     return supervised_contrastive(views, labels, temperature)
@@ -34,8 +37,8 @@ def supervised_contrastive(views: Tensor, labels: Tensor, temperature: float = 0
     """SupCon: crops of patches with the same label are positives too (Khosla et al. 2020, eq. 2).
 
     Mean over the V B crops i of -mean_p log [exp(z_i.z_p / t) / sum_{a != i} exp(z_i.z_a / t)], p
-    over the positives of i: the other crops of its patch and all crops of its label. With the
-    authors' default, a base temperature equal to the temperature.
+    over the positives of i: the other crops of its patch and all crops of its label. The base
+    temperature equals the temperature, as is the authors' default.
 
     Args:
         views: V x B x D with V >= 2, of any length; normalised here.
@@ -46,7 +49,11 @@ def supervised_contrastive(views: Tensor, labels: Tensor, temperature: float = 0
         Scalar >= 0.
 
     Raises:
-        ValueError: if ``views`` are not V x B x D with V >= 2 or there is not one label a patch.
+        ValueError: if ``views`` are not V x B x D with V >= 2 or there is not one label
+            per patch.
+
+    >>> supervised_contrastive(torch.ones(2, 3, 4), torch.tensor([0, 0, 1]))  # ln 5
+    tensor(1.6094)
     """
     _check_views(views)
     patches = views.shape[1]
@@ -82,17 +89,20 @@ def swav(
     Args:
         scores: V x B x P, cosines between crops and P prototypes, the global crops first.
         n_global: G, 1 to V.
-        queue: G x Q x P, scores of earlier global crops, which only help to find the codes: with
-            fewer crops than prototypes some of these stay empty.
+        queue: G x Q x P, scores of earlier global crops, used only to find the codes: with fewer
+            crops than prototypes, some prototypes would stay empty.
         temperature: of the predictions, > 0.
         epsilon: of the codes, > 0; the smaller, the closer a code is to one prototype.
         iterations: of ``sinkhorn``.
 
     Returns:
-        Scalar >= 0; ln P where crops tell the prototypes nothing.
+        Scalar >= 0; ln P where all prototypes are equally near.
 
     Raises:
         ValueError: if the shapes do not fit.
+
+    >>> swav(torch.zeros(2, 3, 4))  # ln 4
+    tensor(1.3863)
     """
     _check_views(scores, n_global)
     scores, total = scores.float(), scores.new_zeros((), dtype=torch.float32)
@@ -119,6 +129,10 @@ def sinkhorn(scores: Tensor, epsilon: float = 0.05, iterations: int = 3) -> Tens
 
     Returns:
         float32 N x P, >= 0, whose rows sum to 1.
+
+    >>> sinkhorn(torch.tensor([[1.0, 0.9], [1.0, 0.0]])).round()  # both prototypes are used
+    tensor([[0., 1.],
+            [1., 0.]])
     """
     log_codes = scores.float() / epsilon
     for _ in range(iterations):
@@ -147,6 +161,9 @@ def vicreg(
 
     Raises:
         ValueError: if the shapes do not fit.
+
+    >>> vicreg(torch.ones(2, 3, 4))  # 25 x (1 - sqrt(epsilon)): all alike, no variance
+    tensor(24.7500)
     """
     _check_views(views, n_global)
     if views.shape[1] < 2:
@@ -172,6 +189,9 @@ def variance_term(features: Tensor, epsilon: float = 1e-4) -> Tensor:
 
     Returns:
         Scalar in [0, 1]; 1 - sqrt(epsilon) for features that are all the same.
+
+    >>> variance_term(torch.ones(3, 4))
+    tensor(0.9900)
     """
     return functional.relu(1 - (features.float().var(0) + epsilon).sqrt()).mean()
 
@@ -184,6 +204,9 @@ def covariance_term(features: Tensor) -> Tensor:
 
     Returns:
         Scalar >= 0, in the features' unit to the fourth power.
+
+    >>> covariance_term(torch.tensor([[0.0, 0.0], [1.0, 1.0]]))
+    tensor(0.2500)
     """
     centred = features.float() - features.float().mean(0)
     with torch.autocast(centred.device.type, enabled=False):
@@ -202,15 +225,21 @@ def collapse_monitors(features: Tensor, scores: Tensor | None = None) -> dict[st
     Returns:
         feature_sd: as ``feature_sd``. covariance: as ``covariance_term``, which falls to 0 with the
         features. prototype_use: as ``prototype_use``, with ``scores`` only.
+
+    >>> collapse_monitors(torch.ones(3, 4))
+    {'feature_sd': 0.0, 'covariance': 0.0}
     """
-    found = {"feature_sd": feature_sd(features), "covariance": covariance_term(features).item()}
-    return found if scores is None else found | {"prototype_use": prototype_use(scores)}
+    row = {"feature_sd": feature_sd(features), "covariance": covariance_term(features).item()}
+    return row if scores is None else row | {"prototype_use": prototype_use(scores)}
 
 
 def feature_sd(features: Tensor) -> float:
     """sqrt(D) times the mean SD of each dimension of normalised features (Chen and He 2021).
 
     About 1 where directions are spread evenly, 0 where all B x D features point the same way.
+
+    >>> round(feature_sd(torch.eye(4)), 3)
+    1.0
     """
     directions = functional.normalize(features.detach().float(), dim=1)
     return (directions.std(0).mean() * directions.shape[1] ** 0.5).item()
@@ -221,6 +250,9 @@ def prototype_use(scores: Tensor) -> float:
 
     From 1 / P, where all crops have the same nearest prototype, to 1, where they share them evenly;
     never above B / P.
+
+    >>> prototype_use(torch.tensor([[0.9, 0.1, 0.0, 0.0], [0.1, 0.9, 0.0, 0.0]]))
+    0.5
     """
     counts = torch.bincount(scores.detach().argmax(1), minlength=scores.shape[1])
     share = counts / counts.sum()

@@ -6,41 +6,45 @@ every annotation's weight to samples, none of which may take more than gamma:
 T* = argmin <T, C> over {T >= 0, T 1 <= gamma 1, T' 1 = beta}
 L  = <T*, C> + lambda KL(T* 1 || alpha),   alpha_i = pi_k / S for a sample of module k
 
-The paper's C_ij = GED cannot be meant, for that compares distributions, not two masks; C_ij is
+The paper's C_ij = GED cannot be meant, as that compares distributions and not two masks; C_ij is
 1 - soft IoU, as in the authors' code. Their greedy plan exceeds gamma where beta is not uniform;
 this one is exact. T* carries no gradient (appendix A).
 """
 
 import math
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 import torch
-from ot.lp import emd
 from torch import Tensor
 from torch.nn import functional
 
+Array = TypeVar("Array", np.ndarray, Tensor)
 ROUNDING = 1e-5  # of masses that come in float32
 
 
-def transport_plan(
-    cost: np.ndarray | Tensor, row_cap: float, beta: np.ndarray | Tensor
-) -> np.ndarray | Tensor:
+def transport_plan(cost: Array, row_cap: float, beta: np.ndarray | Tensor) -> Array:
     """Cheapest plan with columns ``beta`` and rows of at most ``row_cap``; exact, by a solver.
 
-    The rows' free room goes to one more column, at no cost. With ``row_cap`` 1 each annotation goes
-    to its nearest sample; with 1/N all samples take alike.
+    The constraints of eq. 4 to 7. What the rows do not use goes to one more column, at no cost.
+    With ``row_cap`` 1 each annotation goes to its nearest sample; with 1/N all samples take the
+    same.
 
     Args:
         cost: N x M, finite.
         row_cap: gamma, at least 1/N.
-        beta: M weights >= 0 that sum to 1; an annotation of weight 0 plays no part.
+        beta: M weights >= 0 that sum to 1; an annotation of weight 0 is ignored.
 
     Returns:
         N x M, >= 0: float64, or for a tensor one of its type and device, without gradient.
 
     Raises:
         ValueError: if the shapes do not fit, a cost is not finite, or no plan exists.
+
+    >>> transport_plan(np.array([[0.1, 0.9], [0.2, 0.3]]), 1.0, np.array([0.5, 0.5]))
+    array([[0.5, 0. ],
+           [0. , 0.5]])
     """
     if isinstance(cost, Tensor):
         plan = transport_plan(cost.detach().double().cpu().numpy(), row_cap, beta)
@@ -48,6 +52,8 @@ def transport_plan(
     beta = np.asarray(beta.detach().cpu() if isinstance(beta, Tensor) else beta, np.float64)
     cost = np.asarray(cost, np.float64)
     _check_problem(cost, row_cap, beta)
+    from ot.lp import emd  # loads scikit-learn, which no other loss needs
+
     room = max(len(cost) * row_cap - beta.sum(), 0.0)
     rows = np.full(len(cost), (beta.sum() + room) / len(cost))  # row_cap; the totals must agree
     free = np.zeros((len(cost), 1))
@@ -71,13 +77,17 @@ def transport_loss(
         annotations: B x M x C x H x W, in [0, 1].
         row_cap: gamma, as from ``annealed_row_cap``.
         beta: B x M weights that sum to 1 in each image; None weighs annotations alike.
-        kl_weight: lambda; the authors' code has 1, and 10 with one annotation an image.
+        kl_weight: lambda; the authors' code has 1, and 10 with one annotation per image.
 
     Returns:
         Scalar >= 0.
 
     Raises:
         ValueError: if the shapes do not fit or no plan exists.
+
+    >>> mask = torch.tensor([[0.0, 0, 1, 1], [1, 1, 0, 0]]).reshape(1, 1, 2, 2, 2)
+    >>> transport_loss(100 * mask, torch.zeros(1, 1), mask)  # one sample, equal to the annotation
+    tensor(0.)
     """
     cost = soft_iou_cost(logits.float().softmax(2), annotations)
     if beta is None:
@@ -100,13 +110,15 @@ def soft_iou_cost(probability: Tensor, annotations: Tensor) -> Tensor:
 
     Raises:
         ValueError: if the shapes do not fit.
+
+    >>> empty, full = torch.zeros(1, 1, 2, 2, 2), torch.ones(1, 1, 2, 2, 2)
+    >>> soft_iou_cost(empty, full)  # 1 - (0 + 1) / (4 + 1)
+    tensor([[[0.8000]]])
     """
-    found = tuple(probability.shape), tuple(annotations.shape)
-    if not len(found[0]) == len(found[1]) == 5 or any(
-        found[0][axis] != found[1][axis] for axis in (0, 2, 3, 4)
-    ):
+    ours, theirs = tuple(probability.shape), tuple(annotations.shape)
+    if not len(ours) == len(theirs) == 5 or (ours[0], *ours[2:]) != (theirs[0], *theirs[2:]):
         raise ValueError(
-            f"samples are {found[0]} and annotations {found[1]}; expected B x N x C x H x W and "
+            f"samples are {ours} and annotations {theirs}; expected B x N x C x H x W and "
             "B x M x C x H x W. Fix: one channel per class, background first."
         )
     # B x C x N or M x pixels, so that a product of matrices sums over the pixels
@@ -119,9 +131,9 @@ def soft_iou_cost(probability: Tensor, annotations: Tensor) -> Tensor:
 
 
 def router_divergence(router: Tensor, mass: Tensor) -> Tensor:
-    """KL(mass || alpha) / N, mean over images: how far the router is from what samples took.
+    """KL(mass || alpha) / N, mean over images: how far the router is from what the samples took.
 
-    Divided by N as in the authors' code, for which their lambda was chosen.
+    The KL term of eq. 8, divided by N as in the authors' code, for which their lambda was chosen.
 
     Args:
         router: B x K logits of pi.
@@ -132,6 +144,9 @@ def router_divergence(router: Tensor, mass: Tensor) -> Tensor:
 
     Raises:
         ValueError: if N is not a multiple of K.
+
+    >>> router_divergence(torch.zeros(1, 2), torch.tensor([[1.0, 0.0]]))  # ln 2 / 2
+    tensor(0.3466)
     """
     modules, samples = router.shape[-1], mass.shape[-1]
     if router.shape[:-1] != mass.shape[:-1] or samples % modules:
@@ -154,6 +169,12 @@ def annealed_row_cap(losses: Sequence[float], start: float = 0.5, patience: int 
         losses: mean training loss of each epoch so far.
         start: gamma0, at least 1/N.
         patience: epochs in a row without a new lowest loss that count as a stall.
+
+    Returns:
+        ``start`` or 1.
+
+    >>> annealed_row_cap([0.9, 0.8, 0.8, 0.8], patience=2), annealed_row_cap([0.9, 0.8], patience=2)
+    (1.0, 0.5)
     """
     lowest = np.minimum.accumulate(np.asarray(losses, np.float64))
     improved = np.flatnonzero(np.append(True, np.diff(lowest) < 0))

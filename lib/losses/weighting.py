@@ -16,6 +16,9 @@ class LinearWeighting:
 
     As printed, beta runs backwards: beta(0) is ``beta_end`` and beta(T) is ``beta_start``.
     The defaults hand over from the beta term to the alpha term while their sum stays one.
+
+    >>> LinearWeighting()(t=2, T=8)
+    (0.25, 0.75)
     """
 
     alpha_start: float = 0.0
@@ -41,6 +44,9 @@ class LinearWeighting:
 
         Schedules of unequal mean weight also differ in the scale of the loss; dividing by this
         makes them comparable.
+
+        >>> LinearWeighting().mean_total()
+        1.0
         """
         return (self.alpha_start + self.alpha_end + self.beta_start + self.beta_end) / 2
 
@@ -50,17 +56,21 @@ class UncertaintyWeighting(nn.Module):
 
     Humerus study, after Kendall, Gal and Cipolla 2018. The minimum over s_i is at s_i = ln L_i, so
     a term ends with the weight 1 / (2 L_i) and the total may be negative. For L_i < 0 there is no
-    minimum: the weight grows without end, and the faster the larger it is. A loss that falls to 0
-    takes s_i along too, but only as its logarithm. All s_i start at 0.
+    minimum: the weight grows without end, and ever faster. As a loss falls to 0, its s_i falls with
+    the logarithm of it. All s_i start at 0.
 
-    Every call first puts s back into [-limit, limit], in place. A clamp inside the formula would
-    stop the gradient of an s beyond the limit, which then never returned, and without one it would
-    drift ever further out; this way s is at most one step of the optimiser outside, keeps its
-    whole gradient and leaves the limit as soon as that turns.
+    Every call first puts s back into [-limit, limit], in place. Without a limit s could drift ever
+    further out, and a clamp inside the formula would stop the gradient of an s beyond the limit,
+    which then never came back. This way s is at most one optimiser step outside, keeps its whole
+    gradient and leaves the limit as soon as the gradient turns.
 
     Args:
         n_terms: number of loss terms.
-        limit: largest |s|, > 0; 6 keeps the weights between 0.0012 and 202 [assumed].
+        limit: largest |s|, > 0; [A] 6 keeps the weights between 0.0012 and 202.
+
+    >>> weighting = UncertaintyWeighting(n_terms=2)
+    >>> weighting([torch.tensor(1.0), torch.tensor(3.0)]), weighting.weights()
+    (tensor(2., grad_fn=<SumBackward0>), tensor([0.5000, 0.5000]))
     """
 
     def __init__(self, n_terms: int, limit: float = 6.0):

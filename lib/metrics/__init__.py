@@ -1,11 +1,18 @@
-"""Metrics of one case: boolean masks in, plain numbers out.
+"""Metrics of one case: from boolean masks to plain numbers.
 
 overlap, surface    any pair of masks: the functions below
 postprocessing      largest components, closed by a ball
 cortical_index      how much of a metacarpal's width is cortex (hand)
 knee                angle of flexion, height and length of the patella
 uncertainty         samples against several annotations; calibration
-embedding           t-SNE maps, and what holds without a map
+embedding           t-SNE maps, and separation measured on the codes themselves
+
+Import the last five by name: they need more than numpy and scipy.
+
+>>> import numpy as np
+>>> from lib.metrics import dice
+>>> round(dice(np.array([True, True, False]), np.array([True, False, False])), 3)
+0.667
 
 Empty masks, the same for every overlap and distance:
 
@@ -18,9 +25,10 @@ target empty          0                            image diagonal     infinite
 ====================  ===========================  =================  ==================
 
 The image diagonal joins the centres of opposite corner pixels (360.6 px for 256 x 256). Recall
-without foreground is 0/0; as NaN it would drop from a mean exactly the images with a false alarm
-and keep those left rightly empty, hence the table. To score only images with foreground, select
-them by their prevalence. Specificity follows the same rule where there is no background.
+without foreground is 0/0. As NaN it would drop out of a mean, and with it the images without
+foreground, whether they were rightly left empty or not; hence the table. To score only images with
+foreground, select them by their prevalence. Specificity follows the same rule where there is no
+background.
 
 The definitions are those of Taha and Hanbury (BMC Med. Imaging 15:29, 2015), who call the average
 symmetric surface distance an average distance; symmetric and over the pixels of both surfaces it is

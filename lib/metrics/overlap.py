@@ -1,4 +1,4 @@
-"""Overlap metrics of one case: boolean masks in, plain numbers out.
+"""Overlap metrics of one case: from boolean masks to plain numbers.
 
 Every overlap is a ratio of the four pixel counts, so one function, `overlap_from_counts`, serves a
 single mask pair, counts pooled over images and whole arrays of bootstrap resamples. What empty
@@ -6,35 +6,50 @@ masks give is in the table of `lib.metrics`. Definitions: Taha and Hanbury (BMC 
 2015).
 """
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from lib.base.errors import SettingError
 
+Count = int | np.ndarray
 
-def confusion(pred, target) -> dict[str, int]:
+
+def confusion(pred: ArrayLike, target: ArrayLike) -> dict[str, int]:
     """Pixel counts `tp fp fn tn` of two boolean masks of one shape (any number of axes).
 
     Raises SettingError for other dtypes, different shapes or masks without a pixel.
+
+    >>> confusion(np.array([True, True, False]), np.array([True, False, False]))
+    {'tp': 1, 'fp': 1, 'fn': 0, 'tn': 1}
     """
     pred, target = checked_masks(pred, target)
     return counts_of(pred, target, pixels=pred.size)
 
 
-def counts_of(pred, target, pixels) -> dict[str, int]:
-    """`confusion` of masks that may be cropped from an image of `pixels` pixels."""
+def counts_of(pred: np.ndarray, target: np.ndarray, pixels: int) -> dict[str, int]:
+    """`confusion` of masks that may be cropped from an image of `pixels` pixels.
+
+    >>> counts_of(np.array([True, True]), np.array([True, False]), pixels=9)
+    {'tp': 1, 'fp': 1, 'fn': 0, 'tn': 7}
+    """
     tp = int(np.count_nonzero(pred & target))
     fp = int(np.count_nonzero(pred)) - tp
     fn = int(np.count_nonzero(target)) - tp
     return {"tp": tp, "fp": fp, "fn": fn, "tn": pixels - tp - fp - fn}
 
 
-def overlap_from_counts(tp, fp, fn, tn) -> dict:
+def overlap_from_counts(tp: Count, fp: Count, fn: Count, tn: Count) -> dict[str, Any]:
     """`accuracy precision recall f1 dice iou specificity prevalence`, fractions in [0, 1].
 
     The counts (px) are numbers or numpy arrays of one shape and are used element by element, so
     summed counts of many bootstrap resamples are scored in one call. `f1` and `dice` are one number
-    under the two names that the papers use. A ratio 0/0 is 1 where there was nothing to find and
+    under the two names that the papers use. A ratio 0/0 is 1 where there was nothing to mark and
     nothing was marked, else 0. Raises SettingError where all four counts are zero.
+
+    >>> overlap_from_counts(tp=2, fp=1, fn=1, tn=6)["iou"]
+    0.5
     """
     total = tp + fp + fn + tn
     if np.any(total == 0):
@@ -52,49 +67,83 @@ def overlap_from_counts(tp, fp, fn, tn) -> dict:
     }
 
 
-def _share(part, whole, missed):
+def _share(part: Count, whole: Count, missed: Count) -> Any:
     """part / whole, and for 0/0 1 where the other mask `missed` nothing either, else 0."""
     empty = whole == 0
     return (part + (empty & (missed == 0))) / (whole + empty)
 
 
-def dice(pred, target) -> float:
-    """Dice overlap 2|P and T| / (|P| + |T|), also called F1, of two boolean masks."""
+def dice(pred: ArrayLike, target: ArrayLike) -> float:
+    """Dice overlap 2|P and T| / (|P| + |T|), also called F1, of two boolean masks.
+
+    >>> round(dice(np.array([True, True, False]), np.array([True, False, False])), 3)
+    0.667
+    """
     return overlap_from_counts(**confusion(pred, target))["dice"]
 
 
-def iou(pred, target) -> float:
-    """Intersection over union |P and T| / |P or T| of two boolean masks."""
+def iou(pred: ArrayLike, target: ArrayLike) -> float:
+    """Intersection over union |P and T| / |P or T| of two boolean masks.
+
+    >>> round(iou(np.array([True, True, False]), np.array([True, False, False])), 3)
+    0.5
+    """
     return overlap_from_counts(**confusion(pred, target))["iou"]
 
 
-def precision(pred, target) -> float:
-    """Share |P and T| / |P| of the predicted foreground that is right."""
+def precision(pred: ArrayLike, target: ArrayLike) -> float:
+    """Share |P and T| / |P| of the predicted foreground that is right.
+
+    >>> round(precision(np.array([True, True, False]), np.array([True, False, False])), 3)
+    0.5
+    """
     return overlap_from_counts(**confusion(pred, target))["precision"]
 
 
-def recall(pred, target) -> float:
-    """Share |P and T| / |T| of the true foreground that is found (sensitivity)."""
+def recall(pred: ArrayLike, target: ArrayLike) -> float:
+    """Share |P and T| / |T| of the true foreground that is predicted (sensitivity).
+
+    >>> round(recall(np.array([True, True, False]), np.array([True, False, False])), 3)
+    1.0
+    """
     return overlap_from_counts(**confusion(pred, target))["recall"]
 
 
-def specificity(pred, target) -> float:
-    """Share tn / (tn + fp) of the true background that is left alone."""
+def specificity(pred: ArrayLike, target: ArrayLike) -> float:
+    """Share tn / (tn + fp) of the true background that is left alone.
+
+    >>> round(specificity(np.array([True, True, False]), np.array([True, False, False])), 3)
+    0.5
+    """
     return overlap_from_counts(**confusion(pred, target))["specificity"]
 
 
-def relative_volume_difference(pred, target) -> float:
-    """Absolute difference of the areas or volumes as a share of the target's, ||P| - |T|| / |T|."""
+def relative_volume_difference(pred: ArrayLike, target: ArrayLike) -> float:
+    """Absolute difference of the areas or volumes as a share of the target's, ||P| - |T|| / |T|.
+
+    >>> relative_volume_difference(np.array([True, True, False]), np.array([True, False, False]))
+    1.0
+    """
     return relative_difference(**confusion(pred, target))
 
 
-def relative_difference(tp, fp, fn, tn) -> float:
+def relative_difference(tp: int, fp: int, fn: int, tn: int) -> float:
+    """`relative_volume_difference` from pixel counts; `tn` plays no part.
+
+    >>> relative_difference(tp=2, fp=1, fn=2, tn=4)
+    0.25
+    """
     if tp + fn == 0:
         return float("inf") if fp else 0.0
     return abs(fp - fn) / (tp + fn)
 
 
-def checked_masks(pred, target) -> tuple[np.ndarray, np.ndarray]:
+def checked_masks(pred: ArrayLike, target: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Both as boolean arrays of one shape, or a SettingError.
+
+    >>> checked_masks([True], [False])
+    (array([ True]), array([False]))
+    """
     pred, target = np.asarray(pred), np.asarray(target)
     for name, mask in (("pred", pred), ("target", target)):
         if mask.dtype != bool:

@@ -5,9 +5,11 @@ background, so pixels on the image border are surface: shafts leave the image th
 masks give is in the table of `lib.metrics`.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.spatial import cKDTree
 
 from lib.base.errors import SettingError
@@ -21,9 +23,16 @@ from lib.metrics.overlap import (
 REACH = 5  # pixels along each axis that are looked up before a tree is asked
 STEPS = 81  # pixels looked up at most: all within REACH in 2-D
 BLOCK = 4096  # surface pixels looked up at once, which bounds the memory
+Pair = tuple[np.ndarray, np.ndarray]
 
 
-def hausdorff(pred, target, spacing=None, percentile=100, directed="pooled") -> float:
+def hausdorff(
+    pred: ArrayLike,
+    target: ArrayLike,
+    spacing: ArrayLike | None = None,
+    percentile: float = 100,
+    directed: str = "pooled",
+) -> float:
     """Percentile of the surface distances, in the unit of `spacing` (pixels when None).
 
     Percentile 100 is the Hausdorff distance, 95 the robust one (HD95); percentiles between two
@@ -31,18 +40,20 @@ def hausdorff(pred, target, spacing=None, percentile=100, directed="pooled") -> 
     together, `"max"` the larger of the two directions' percentiles, as MONAI does.
 
     pred, target: boolean, one shape, 2-D or 3-D. Raises SettingError for anything else.
+
+    >>> hausdorff([[True, True, True]], [[True, False, False]], spacing=(1, 0.5))
+    1.0
     """
     if not 0 <= percentile <= 100:
         raise SettingError(f"percentile: found {percentile}; expected 0 to 100. Fix: 95 for HD95.")
     if directed not in ("pooled", "max"):
         raise SettingError(f'directed: found "{directed}"; expected "pooled" or "max". Fix: one.')
     directions = surface_distances(pred, target, spacing)
-    if directed == "pooled":
-        directions = [np.concatenate(directions)]
-    return max(_percentile(distances, percentile) for distances in directions)
+    parts = [np.concatenate(directions)] if directed == "pooled" else directions
+    return max(_percentile(distances, percentile) for distances in parts)
 
 
-def _percentile(values, percentile) -> float:
+def _percentile(values: np.ndarray, percentile: float) -> float:
     """`np.percentile`, whose fixed cost is as long as a small surface takes altogether."""
     place = (len(values) - 1) * percentile / 100
     below = int(place)
@@ -51,28 +62,39 @@ def _percentile(values, percentile) -> float:
     return float(low + (place - below) * (high - low))
 
 
-def average_symmetric_surface_distance(pred, target, spacing=None) -> float:
+def average_symmetric_surface_distance(
+    pred: ArrayLike, target: ArrayLike, spacing: ArrayLike | None = None
+) -> float:
     """Mean surface distance over the surface pixels of both masks, in the unit of `spacing`.
 
     pred, target: boolean, one shape, 2-D or 3-D. Raises SettingError for anything else.
+
+    >>> average_symmetric_surface_distance([[True, True, True]], [[True, False, False]])
+    0.75
     """
     return float(np.concatenate(surface_distances(pred, target, spacing)).mean())
 
 
-def evaluate_case(pred, target, spacing=None) -> dict[str, float]:
-    """All metrics of one case; the surfaces are found once.
+def evaluate_case(
+    pred: ArrayLike, target: ArrayLike, spacing: ArrayLike | None = None
+) -> dict[str, float]:
+    """All metrics of one case; the surfaces are computed once.
 
     pred, target: boolean, one shape, 2-D or 3-D; spacing: pixel size per axis, None for pixels.
     Returns the fractions `accuracy dice iou precision recall specificity`, the distances
     `hd hd95 assd` (unit of `spacing`, both directions pooled) and the fraction `rvd`.
     Raises SettingError for masks or a spacing that cannot be used.
+
+    >>> case = evaluate_case([[True, True, True]], [[True, False, False]], spacing=(0.5, 0.5))
+    >>> case["dice"], case["hd"], case["rvd"]
+    (0.5, 1.0, 2.0)
     """
     pred, target = checked_masks(pred, target)
-    spacing = _checked_spacing(spacing, pred.shape)
+    per_axis = _checked_spacing(spacing, pred.shape)
     box = _bounding_box(pred | target)
     counts = counts_of(pred[box], target[box], pixels=pred.size)
     overlap = overlap_from_counts(**counts)
-    distances = np.concatenate(_surface_distances(pred[box], target[box], spacing, pred.shape))
+    distances = np.concatenate(_surface_distances(pred[box], target[box], per_axis, pred.shape))
     fractions = ("accuracy", "dice", "iou", "precision", "recall", "specificity")
     return {name: overlap[name] for name in fractions} | {
         "hd": float(distances.max()),
@@ -82,21 +104,26 @@ def evaluate_case(pred, target, spacing=None) -> dict[str, float]:
     }
 
 
-def surface_distances(pred, target, spacing=None) -> tuple[np.ndarray, np.ndarray]:
+def surface_distances(pred: ArrayLike, target: ArrayLike, spacing: ArrayLike | None = None) -> Pair:
     """Exact Euclidean distance of each surface pixel of one mask to the other mask's surface.
 
     pred, target: boolean, one shape, 2-D or 3-D; spacing: pixel size per axis, None for pixels.
     Returns (pred to target, target to pred), float64, one value per surface pixel in scan order.
     Where a mask is empty each direction is the one value 0 (both are) or the image diagonal.
     Raises SettingError for masks or a spacing that cannot be used.
+
+    >>> surface_distances([[True, True, True]], [[True, False, False]])
+    (array([0., 1., 2.]), array([0.]))
     """
     pred, target = checked_masks(pred, target)
-    spacing = _checked_spacing(spacing, pred.shape)
+    per_axis = _checked_spacing(spacing, pred.shape)
     box = _bounding_box(pred | target)
-    return _surface_distances(pred[box], target[box], spacing, pred.shape)
+    return _surface_distances(pred[box], target[box], per_axis, pred.shape)
 
 
-def _surface_distances(pred, target, spacing, image_shape) -> tuple[np.ndarray, np.ndarray]:
+def _surface_distances(
+    pred: np.ndarray, target: np.ndarray, spacing: np.ndarray, image_shape: Sequence[int]
+) -> Pair:
     """`surface_distances` of masks cropped from an image, whose shape they need when empty."""
     pred, target = _framed_surface(pred), _framed_surface(target)
     empty = not pred.any(), not target.any()
@@ -106,10 +133,10 @@ def _surface_distances(pred, target, spacing, image_shape) -> tuple[np.ndarray, 
     return _nearest(pred, target, spacing), _nearest(target, pred, spacing)
 
 
-def _bounding_box(mask) -> tuple[slice, ...]:
+def _bounding_box(mask: np.ndarray) -> tuple[slice, ...]:
     """Smallest box around the foreground. Cropping to the union of two masks keeps their surfaces:
     beyond the box both are background or the image ends, and either makes an edge pixel surface."""
-    box = ()
+    box: tuple[slice, ...] = ()
     for axis in range(mask.ndim):
         others = tuple(other for other in range(mask.ndim) if other != axis)
         filled = np.flatnonzero(mask[box].any(axis=others))
@@ -117,7 +144,7 @@ def _bounding_box(mask) -> tuple[slice, ...]:
     return box
 
 
-def _framed_surface(mask) -> np.ndarray:
+def _framed_surface(mask: np.ndarray) -> np.ndarray:
     """Surface of a mask inside a frame of background, REACH pixels wide on every side.
 
     With a frame each neighbour is a constant step in the flat array, which is much faster than
@@ -133,7 +160,7 @@ def _framed_surface(mask) -> np.ndarray:
     return (flat ^ inside).reshape(framed.shape)
 
 
-def _nearest(surface, other, spacing) -> np.ndarray:
+def _nearest(surface: np.ndarray, other: np.ndarray, spacing: np.ndarray) -> np.ndarray:
     """Distance of each pixel of a framed surface to the nearest of the other.
 
     Most lie within a few pixels of each other: looking there first, nearest pixels first, is
@@ -160,7 +187,7 @@ def _nearest(surface, other, spacing) -> np.ndarray:
 
 
 @lru_cache(maxsize=64)
-def _near_steps(spacing) -> tuple[np.ndarray, np.ndarray]:
+def _near_steps(spacing: tuple[float, ...]) -> Pair:
     """Steps (N x axes) from a pixel to its nearest ones, itself first, with their lengths (N)."""
     around = np.indices((2 * REACH + 1,) * len(spacing)).reshape(len(spacing), -1).T - REACH
     lengths = np.linalg.norm(around * spacing, axis=1)
@@ -170,7 +197,7 @@ def _near_steps(spacing) -> tuple[np.ndarray, np.ndarray]:
     return around[nearest], lengths[nearest]
 
 
-def _checked_spacing(spacing, shape) -> np.ndarray:
+def _checked_spacing(spacing: ArrayLike | None, shape: tuple[int, ...]) -> np.ndarray:
     """Spacing per axis as float64; also refuses batches, whose axes are not all in space."""
     if len(shape) not in (2, 3):
         raise SettingError(
@@ -180,7 +207,7 @@ def _checked_spacing(spacing, shape) -> np.ndarray:
     per_axis = np.ones(len(shape)) if spacing is None else np.asarray(spacing, dtype=np.float64)
     if per_axis.shape != (len(shape),) or not (np.isfinite(per_axis) & (per_axis > 0)).all():
         raise SettingError(
-            f"spacing: found {spacing}; expected {len(shape)} positive numbers, one per axis. "
+            f"spacing: found {spacing!r}; expected {len(shape)} positive numbers, one per axis. "
             "Fix: give the pixel size along each axis, or None for pixels."
         )
     return per_axis

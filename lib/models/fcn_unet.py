@@ -10,7 +10,11 @@ DROPOUT = 0.1
 
 
 def convolution(channels_in: int, channels_out: int, size: int = 3) -> nn.Sequential:
-    """Convolution, batch normalisation, ReLU; keeps height and width."""
+    """Convolution, batch normalisation, ReLU; keeps height and width.
+
+    >>> convolution(3, 4)(torch.ones(1, 3, 8, 8)).shape
+    torch.Size([1, 4, 8, 8])
+    """
     return nn.Sequential(
         nn.Conv2d(channels_in, channels_out, size, padding=size // 2, bias=False),
         nn.BatchNorm2d(channels_out),
@@ -23,6 +27,9 @@ class UNetLevels(nn.Module):
 
     Args:
         width: channels of the first of five levels, doubled at each; the paper's is 64.
+
+    >>> [tuple(level.shape) for level in UNetLevels(width=4)(torch.ones(1, 3, 32, 32))][-1]
+    (1, 4, 32, 32)
     """
 
     def __init__(self, width: int = 64):
@@ -47,7 +54,11 @@ class UNetLevels(nn.Module):
 
 
 class LastLevel(nn.Module):
-    """The convolution of the FCN head, on the last of the levels."""
+    """The convolution of the FCN head, on the last of the levels.
+
+    >>> LastLevel(channels=4)([torch.ones(1, 8, 2, 2), torch.ones(1, 4, 4, 4)]).shape
+    torch.Size([1, 4, 4, 4])
+    """
 
     def __init__(self, channels: int):
         super().__init__()
@@ -59,7 +70,11 @@ class LastLevel(nn.Module):
 
 
 def fcn_head(channels_in: int, channels: int, channels_out: int) -> nn.Sequential:
-    """MMSegmentation's FCNHead with one convolution: its auxiliary head."""
+    """MMSegmentation's FCNHead with one convolution: its auxiliary head.
+
+    >>> fcn_head(channels_in=8, channels=4, channels_out=2)(torch.ones(1, 8, 4, 4)).shape
+    torch.Size([1, 2, 4, 4])
+    """
     return nn.Sequential(
         convolution(channels_in, channels),
         nn.Dropout2d(DROPOUT),

@@ -6,13 +6,16 @@ five share in MMSegmentation is added here: dropout of 0.1 before the last layer
 enlargement of the logits without aligned corners, and the auxiliary head.
 """
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 import lib.models.torchvision_cpu  # noqa: F401 - before segmentation-models-pytorch
 from lib.base.errors import SettingError
+from lib.base.registry import Registry
 from lib.models.depthwise import quick_depthwise
 from lib.models.fcn_unet import DROPOUT, LastLevel, UNetLevels, fcn_head
 from lib.models.pooling import deterministic_pooling
@@ -23,52 +26,79 @@ import segmentation_models_pytorch as smp
 from segmentation_models_pytorch.base.initialization import initialize_decoder, initialize_head
 
 R50C, R10 = "tu-resnet50c", "tu-resnet10t"  # both with a stem of three 3 x 3 convolutions
-WIDTHS = {
-    "paper": {
-        "fcn_unet": {"width": 64},
-        "pspnet": {
-            "encoder_name": R50C,
-            "encoder_depth": 5,
-            "output_stride": 8,
-            "psp_out_channels": 512,
-        },
-        "deeplabv3plus": {
-            "encoder_name": R50C,
-            "encoder_output_stride": 8,
-            "decoder_channels": 512,
-            "decoder_atrous_rates": (12, 24, 36),
-        },
-        "upernet": {"encoder_name": R50C, "decoder_channels": 512},
-        "segformer": {"encoder_name": "mit_b2", "decoder_segmentation_channels": 256},
-    },
-    "quick": {
-        "fcn_unet": {"width": 16},
-        # At stride 8 the last stage, 512 channels wide, would cost half of all time.
-        "pspnet": {
-            "encoder_name": R10,
-            "encoder_depth": 4,
-            "output_stride": 8,
-            "psp_out_channels": 128,
-        },
-        "deeplabv3plus": {
-            "encoder_name": R10,
-            "encoder_depth": 4,
-            "encoder_output_stride": 8,
-            "decoder_channels": 64,
-            "decoder_atrous_rates": (2, 4, 6),  # of a grid of 8 to 12, not of 64
-        },
-        "upernet": {"encoder_name": R10, "decoder_channels": 64},
-        "segformer": {"encoder_name": "mit_b0", "decoder_segmentation_channels": 256},
-    },
-}
-# What segmentation-models-pytorch would else do its own way: see the text above.
-FAMILIES = {
-    "pspnet": (smp.PSPNet, {"psp_dropout": 0.0}),
-    "deeplabv3plus": (smp.DeepLabV3Plus, {"decoder_aspp_dropout": 0.0}),
-    "upernet": (smp.UPerNet, {}),
-    "segformer": (smp.Segformer, {}),
-}
-NETWORKS = ("fcn_unet", *FAMILIES)
+WIDTHS = ("paper", "quick")
+
+
+class Family(NamedTuple):
+    """One kind of network.
+
+    Attributes:
+        paper, quick: settings of both widths.
+        library: its class in segmentation-models-pytorch; None: the U-Net of ``fcn_unet``.
+        options: what the library would else do its own way (see the text above).
+        auxiliary: whether it has the auxiliary head.
+    """
+
+    paper: dict[str, Any]
+    quick: dict[str, Any]
+    library: Callable[..., nn.Module] | None = None
+    options: dict[str, Any] = {}
+    auxiliary: bool = True
+
+
+# A further network of the library is a line such as
+# ("linknet", Family({"encoder_name": R50C}, {"encoder_name": R10}, smp.Linknet)).
+NETWORKS = Registry(
+    "network",
+    ("fcn_unet", Family({"width": 64}, {"width": 16})),
+    (
+        "pspnet",
+        Family(
+            {"encoder_name": R50C, "encoder_depth": 5, "output_stride": 8, "psp_out_channels": 512},
+            # At stride 8 the last stage, 512 channels wide, would cost half of all time.
+            {"encoder_name": R10, "encoder_depth": 4, "output_stride": 8, "psp_out_channels": 128},
+            smp.PSPNet,
+            {"psp_dropout": 0.0},
+        ),
+    ),
+    (
+        "deeplabv3plus",
+        Family(
+            {
+                "encoder_name": R50C,
+                "encoder_output_stride": 8,
+                "decoder_channels": 512,
+                "decoder_atrous_rates": (12, 24, 36),
+            },
+            {
+                "encoder_name": R10,
+                "encoder_depth": 4,
+                "encoder_output_stride": 8,
+                "decoder_channels": 64,
+                "decoder_atrous_rates": (2, 4, 6),  # of a grid of 8 to 12, not of 64
+            },
+            smp.DeepLabV3Plus,
+            {"decoder_aspp_dropout": 0.0},
+        ),
+    ),
+    (
+        "upernet",
+        Family(
+            {"encoder_name": R50C, "decoder_channels": 512},
+            {"encoder_name": R10, "decoder_channels": 64},
+            smp.UPerNet,
+        ),
+    ),
+    (
+        "segformer",
+        Family(
+            {"encoder_name": "mit_b2", "decoder_segmentation_channels": 256},
+            {"encoder_name": "mit_b0", "decoder_segmentation_channels": 256},
+            smp.Segformer,
+            auxiliary=False,  # which has none in MMSegmentation
+        ),
+    ),
+)
 SIDE = 32  # the largest stride of an encoder
 
 
@@ -89,15 +119,18 @@ def knee_network(
     Raises:
         SettingError: if there is no such network or width, or a file is named for the U-Net.
         OsteoBookError: if the weights cannot be had or belong to another network.
+
+    >>> import torch
+    >>> knee_network("fcn_unet", "quick", channels_out=2).eval()(torch.ones(1, 3, 32, 32)).shape
+    torch.Size([1, 2, 32, 32])
     """
-    encoder_name = encoder_of(name, width)
-    settings = WIDTHS[width][name]
-    if name == "fcn_unet":
-        network = _unet(settings["width"], channels_out)
+    encoder_name, family = encoder_of(name, width), NETWORKS[name]
+    if family.library is None:
+        network = _unet(_settings(family, width)["width"], channels_out)
         if weights not in (None, "imagenet"):
-            raise SettingError(f"weights: found {weights} for fcn_unet; expected none or imagenet.")
+            raise SettingError(f"weights: found {weights} for {name}; expected none or imagenet.")
     else:
-        network = _from_library(name, settings, channels_out)
+        network = _from_library(family, _settings(family, width), channels_out)
         if weights is not None:
             load_encoder(network.encoder, encoder_name, weights)
     quick_depthwise(network)
@@ -110,15 +143,27 @@ def encoder_of(name: str, width: str = "paper") -> str | None:
 
     Raises:
         SettingError: if there is no such network or width.
+
+    >>> encoder_of("segformer"), encoder_of("fcn_unet")
+    ('mit_b2', None)
     """
-    for what, found, known in (("width", width, WIDTHS), ("network", name, NETWORKS)):
-        if found not in known:
-            raise SettingError(f"{what}: found {found!r}; expected one of {', '.join(known)}.")
-    return WIDTHS[width][name].get("encoder_name")
+    return _settings(NETWORKS[name], width).get("encoder_name")
+
+
+def _settings(family: Family, width: str) -> dict[str, Any]:
+    if width not in WIDTHS:
+        raise SettingError(f"width: found {width!r}; expected one of {', '.join(WIDTHS)}.")
+    return family.paper if width == "paper" else family.quick
 
 
 class KneeNetwork(nn.Module):
-    """Encoder, decoder, last layer, and an auxiliary head on the encoder's last level but one."""
+    """Encoder, decoder, last layer, and an auxiliary head on the encoder's last level but one.
+
+    >>> import torch
+    >>> network = knee_network("fcn_unet", "quick")
+    >>> [part.shape for part in network.forward_with_auxiliary(torch.ones(2, 3, 32, 32))]
+    [torch.Size([2, 4, 32, 32]), torch.Size([2, 4, 32, 32])]
+    """
 
     def __init__(
         self, encoder: nn.Module, decoder: nn.Module, last: nn.Module, auxiliary: nn.Module | None
@@ -169,8 +214,8 @@ def _enlarged(logits: Tensor, x: Tensor) -> Tensor:
 
 
 def _unet(width: int, channels_out: int) -> KneeNetwork:
-    # Initialised as the library does its decoders: from torch's own weights the narrow network does
-    # not find rare structures in 150 iterations.
+    # Initialised as the library initialises its decoders: from torch's own weights the narrow
+    # network does not learn rare structures in 150 iterations.
     encoder, decoder, last = UNetLevels(width), LastLevel(width), nn.Conv2d(width, channels_out, 1)
     for part in (encoder, decoder):
         initialize_decoder(part)
@@ -178,12 +223,11 @@ def _unet(width: int, channels_out: int) -> KneeNetwork:
     return KneeNetwork(encoder, decoder, last, _auxiliary(2 * width, width, channels_out))
 
 
-def _from_library(name: str, settings: dict, channels_out: int) -> KneeNetwork:
-    build, options = FAMILIES[name]
-    options = options | settings | {"classes": channels_out, "upsampling": 1}
-    parts = build(encoder_weights=None, **options)
+def _from_library(family: Family, settings: dict[str, Any], channels_out: int) -> KneeNetwork:
+    options = family.options | settings | {"classes": channels_out, "upsampling": 1}
+    parts: Any = family.library(encoder_weights=None, **options)
     auxiliary = None
-    if name != "segformer":  # which has none in MMSegmentation
+    if family.auxiliary:
         channels = parts.encoder.out_channels[-2]
         auxiliary = _auxiliary(channels, channels // 4, channels_out)
     return KneeNetwork(parts.encoder, parts.decoder, parts.segmentation_head, auxiliary)

@@ -4,6 +4,7 @@ The widths, depths and first values are those of the authors' code (MoSE). W_s a
 index in the paper, so the modules share all layers and differ in the mean and SD of their noise.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
@@ -20,12 +21,15 @@ FIRST_SD = 1 / 8
 
 
 class Mixture(NamedTuple):
-    """What a segmenter gives.
+    """What a sampled segmenter returns.
 
     Attributes:
         logits: B x N x C x H x W, softmax over the C classes, class 0 background; N = K S samples,
             those of one module together.
         router: B x K logits of the modules' probabilities pi.
+
+    >>> Mixture(torch.zeros(1, 4, 2, 8, 8), torch.zeros(1, 2)).weights
+    tensor([[0.2500, 0.2500, 0.2500, 0.2500]])
     """
 
     logits: Tensor
@@ -41,8 +45,8 @@ class Mixture(NamedTuple):
 class MixtureSegmenter(nn.Module):
     """Encoder, shared decoder, noise modules and router; 10.4 M parameters as it stands.
 
-    Batch normalisation has the authors' epsilon but torch's momentum: theirs, 0.01, would leave a
-    short training with the statistics of its start.
+    Batch normalisation has the authors' epsilon but torch's momentum: after a short training
+    theirs, 0.01, would leave the running statistics near those of the start.
 
     Args:
         channels_in: of the image.
@@ -51,10 +55,20 @@ class MixtureSegmenter(nn.Module):
         n_modules: K.
         n_samples: S of each module.
         n_latent: L, dimensions of the noise.
+
+    >>> model = MixtureSegmenter(widths=(4, 8, 8), n_classes=2, n_modules=3, n_samples=2)
+    >>> model(torch.ones(2, 1, 16, 16)).logits.shape  # B x K S x C x H x W
+    torch.Size([2, 6, 2, 16, 16])
     """
 
     def __init__(
-        self, channels_in=1, n_classes=CLASSES, widths=WIDTHS, n_modules=4, n_samples=4, n_latent=1
+        self,
+        channels_in: int = 1,
+        n_classes: int = CLASSES,
+        widths: Sequence[int] = WIDTHS,
+        n_modules: int = 4,
+        n_samples: int = 4,
+        n_latent: int = 1,
     ):
         super().__init__()
         self.n_samples = n_samples
@@ -80,7 +94,7 @@ class MixtureSegmenter(nn.Module):
         )
 
     @property
-    def classifier(self) -> nn.Conv2d:
+    def classifier(self) -> nn.Module:
         """Last convolution; its channels are the classes."""
         return self.head.layers[-1]
 
@@ -115,7 +129,7 @@ class MixtureSegmenter(nn.Module):
                 f"image: found height and width {tuple(x.shape[-2:])}; expected multiples of "
                 f"{side}. Fix: pad the image."
             )
-        levels = []
+        levels: list[Tensor] = []
         for encoder in self.encoders:
             x = encoder(functional.avg_pool2d(x, 2) if levels else x)
             levels.append(x)
@@ -134,7 +148,10 @@ class NoiseHead(nn.Module):
 
     The paper's W_s z has no constant and starts near 0 for a module whose mean is 0. [A] Here it is
     1 + W_s z at the start, so that every module begins with all of the decoder's features. The last
-    convolution is plain; the authors' code lets a normalisation and ReLU follow.
+    convolution is plain; in the authors' code a normalisation and ReLU follow.
+
+    >>> NoiseHead(4, n_classes=2, n_latent=1)(torch.ones(1, 4, 8, 8), torch.zeros(1, 3, 1)).shape
+    torch.Size([1, 3, 2, 8, 8])
     """
 
     def __init__(self, channels: int, n_classes: int, n_latent: int):
@@ -157,9 +174,15 @@ class NoiseHead(nn.Module):
 
 
 class DeterministicSegmenter(nn.Module):
-    """The plain U-Net as a mixture of one sample, for the same loss and the same evaluation."""
+    """The plain U-Net as a mixture of one sample, for the same loss and the same evaluation.
 
-    def __init__(self, channels_in=1, n_classes=CLASSES, width=32, depth=4):
+    >>> DeterministicSegmenter(n_classes=2, width=4, depth=2)(torch.ones(1, 1, 8, 8)).logits.shape
+    torch.Size([1, 1, 2, 8, 8])
+    """
+
+    def __init__(
+        self, channels_in: int = 1, n_classes: int = CLASSES, width: int = 32, depth: int = 4
+    ):
         super().__init__()
         self.network = UNet(channels_in, n_classes, width, depth)
 
@@ -174,29 +197,40 @@ class DeterministicSegmenter(nn.Module):
         return 1
 
     def forward(self, x: Tensor, noise: Tensor | None = None) -> Mixture:
-        """Images B x channels_in x H x W -> a mixture with N = K = 1; ``noise`` plays no part."""
+        """Images B x channels_in x H x W -> a mixture with N = K = 1; ``noise`` is ignored."""
         return Mixture(self.network(x)[:, None], x.new_zeros(len(x), 1))
 
 
 def mixture_mean(mixture: Mixture) -> Tensor:
-    """Predictive distribution, sum_k pi_k mean_s softmax(s_k): B x C x H x W (eq. 3)."""
+    """Predictive distribution, sum_k pi_k mean_s softmax(s_k): B x C x H x W (eq. 3).
+
+    >>> mixture_mean(Mixture(torch.zeros(1, 4, 2, 1, 1), torch.zeros(1, 2))).flatten()
+    tensor([0.5000, 0.5000])
+    """
     probability = mixture.logits.float().softmax(2)
     return (mixture.weights[:, :, None, None, None] * probability).sum(1)
 
 
 def pixel_entropy(probability: Tensor) -> Tensor:
-    """Entropy of each pixel in nats, 0 to ln C: B x C x H x W -> B x H x W."""
+    """Entropy of each pixel in nats, 0 to ln C: B x C x H x W -> B x H x W.
+
+    >>> pixel_entropy(torch.tensor([[0.5, 1.0], [0.5, 0.0]]).reshape(1, 2, 1, 2))
+    tensor([[[0.6931, 0.0000]]])
+    """
     return torch.special.entr(probability).sum(1)
 
 
 def bone_masks(probability: Tensor) -> np.ndarray:
-    """Most probable class of each pixel, and of each bone its largest component [A].
+    """Pixels where a bone is the most probable class, of each bone its largest component [A].
 
     Args:
         probability: B x C x H x W, class 0 background.
 
     Returns:
         bool B x (C - 1) x H x W; components join over corners too. An absent bone is empty.
+
+    >>> bone_masks(torch.tensor([[[[0.1, 0.8, 0.3]], [[0.9, 0.2, 0.7]]]])).astype(int)
+    array([[[[1, 0, 0]]]])
     """
     classes = probability.argmax(1).cpu().numpy()
     bones = np.arange(1, probability.shape[1])[:, None, None]

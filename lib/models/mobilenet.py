@@ -4,8 +4,7 @@ The humerus paper names a "modified MobileNetV3-Large" that works in real time, 
 the LR-ASPP head of Howard et al. 2019 is assumed [A].
 """
 
-import socket
-from functools import lru_cache
+from functools import cache, partial
 from pathlib import Path
 
 import torch
@@ -13,22 +12,22 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 import lib.models.torchvision_cpu  # noqa: F401 - before torchvision
-from lib.base.errors import OsteoBookError, SettingError
+from lib.base.errors import SettingError
 from lib.models.depthwise import quick_depthwise
-from lib.models.states import load_exactly, read_state
+from lib.models.states import State, downloaded, load_exactly, state_of
 
 # isort: split
 from torchvision.models import MobileNet_V3_Large_Weights, mobilenet_v3_large
 from torchvision.models._utils import IntermediateLayerGetter
 from torchvision.models.segmentation import deeplabv3_mobilenet_v3_large, lraspp_mobilenet_v3_large
+from torchvision.models.segmentation.lraspp import LRASPPHead
 
 HEADS = ("lraspp", "deeplab", "unet")
-# torchvision's 0.01 suits long trainings: after 60 steps its running statistics are those of the
-# start, and in evaluation nothing is found.
+# torchvision's 0.01 suits long trainings: after 60 steps the running statistics are still those of
+# the start, and in evaluation the network segments nothing.
 MOMENTUM = 0.1
 # Last layers of 16, 24, 40, 112 and 960 channels at 1/2, 1/4, 1/8, 1/16 and 1/32 of the size
 TAPS = {"1": 16, "3": 24, "6": 40, "12": 112, "16": 960}
-DOWNLOAD_SECONDS = 15  # without an answer
 
 
 def mobilenet_segmenter(
@@ -46,6 +45,9 @@ def mobilenet_segmenter(
     Raises:
         SettingError: if there is no such head.
         OsteoBookError: if the weights cannot be had or belong to another network.
+
+    >>> mobilenet_segmenter("lraspp").eval()(torch.ones(1, 3, 64, 64)).shape
+    torch.Size([1, 1, 64, 64])
     """
     if head not in HEADS:
         raise SettingError(f"head: found {head!r}; expected one of {', '.join(HEADS)}.")
@@ -69,7 +71,12 @@ def mobilenet_segmenter(
 
 
 class MobileNetSegmenter(nn.Module):
-    """Backbone and head; ``feature_channels`` is C of the features before the last layer."""
+    """Backbone and head; ``feature_channels`` is C of the features before the last layer.
+
+    >>> model = mobilenet_segmenter().eval()
+    >>> model.forward_features(torch.ones(1, 3, 64, 64))[1].shape
+    torch.Size([1, 128, 8, 8])
+    """
 
     def __init__(self, backbone: nn.Module, head: nn.Module, feature_channels: int):
         super().__init__()
@@ -86,9 +93,15 @@ class MobileNetSegmenter(nn.Module):
 
 
 class LrasppHead(nn.Module):
-    """torchvision's LR-ASPP head, with the features it classifies."""
+    """torchvision's LR-ASPP head, with the features it classifies.
 
-    def __init__(self, parts: nn.Module):
+    >>> head = LrasppHead(LRASPPHead(4, 8, num_classes=1, inter_channels=6))
+    >>> logits, features = head({"low": torch.ones(2, 4, 4, 4), "high": torch.ones(2, 8, 2, 2)})
+    >>> logits.shape, features.shape
+    (torch.Size([2, 1, 4, 4]), torch.Size([2, 6, 4, 4]))
+    """
+
+    def __init__(self, parts: LRASPPHead):
         super().__init__()
         self.parts = parts
 
@@ -102,7 +115,12 @@ class LrasppHead(nn.Module):
 
 
 class DeepLabHead(nn.Module):
-    """torchvision's DeepLabV3 head, with the features it classifies."""
+    """torchvision's DeepLabV3 head, with the features it classifies.
+
+    >>> head = DeepLabHead(nn.Sequential(nn.Conv2d(4, 8, 1), nn.Conv2d(8, 1, 1)))
+    >>> [part.shape[1] for part in head({"out": torch.ones(2, 4, 4, 4)})]
+    [1, 8]
+    """
 
     def __init__(self, parts: nn.Sequential):
         super().__init__()
@@ -116,7 +134,13 @@ class DeepLabHead(nn.Module):
 
 
 class UNetHead(nn.Module):
-    """Decoder that doubles the grid four times and joins the backbone's level at each."""
+    """Decoder that doubles the grid four times and joins the backbone's level at each.
+
+    >>> sides = dict(zip(TAPS, (32, 16, 8, 4, 2), strict=True))
+    >>> levels = {n: torch.ones(1, TAPS[n], side, side) for n, side in sides.items()}
+    >>> [part.shape for part in UNetHead(channels_out=1)(levels)]
+    [torch.Size([1, 1, 32, 32]), torch.Size([1, 32, 32, 32])]
+    """
 
     CHANNELS = 32
 
@@ -126,11 +150,8 @@ class UNetHead(nn.Module):
         steps = []
         for skip in reversed(skips):
             target = max(skip, self.CHANNELS)
-            steps.append(nn.Sequential(
-                nn.Conv2d(deepest + skip, target, 3, padding=1, bias=False),
-                nn.BatchNorm2d(target),
-                nn.ReLU(inplace=True),
-            ))  # fmt: skip
+            convolution = nn.Conv2d(deepest + skip, target, 3, padding=1, bias=False)
+            steps.append(nn.Sequential(convolution, nn.BatchNorm2d(target), nn.ReLU(inplace=True)))
             deepest = target
         self.steps, self.last = nn.ModuleList(steps), nn.Conv2d(deepest, channels_out, 1)
 
@@ -143,41 +164,34 @@ class UNetHead(nn.Module):
 
 
 def parameter_groups(model: MobileNetSegmenter, backbone_lr: float, head_lr: float) -> list[dict]:
-    """Groups of an optimiser: backbone first, head second, each with its learning rate."""
+    """Groups of an optimiser: backbone first, head second, each with its learning rate.
+
+    >>> groups = parameter_groups(mobilenet_segmenter(), backbone_lr=1e-4, head_lr=1e-3)
+    >>> [group["lr"] for group in groups]
+    [0.0001, 0.001]
+    """
     rates = ((model.backbone, backbone_lr), (model.head, head_lr))
     return [{"params": list(part.parameters()), "lr": rate} for part, rate in rates]
 
 
-@lru_cache(maxsize=1)
-def imagenet_weights() -> dict[str, Tensor] | None:
-    """torchvision's ImageNet weights of the classifier; None, with a line of why, without them.
+@cache
+def imagenet_weights() -> State | None:
+    """torchvision's ImageNet weights of the classifier; None, and a printed line why, without them.
 
     They are downloaded once and kept where torch keeps such files.
     """
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(DOWNLOAD_SECONDS)
-    try:
-        chosen = MobileNet_V3_Large_Weights.IMAGENET1K_V2
-        return chosen.get_state_dict(progress=False, check_hash=True)
-    except (OSError, RuntimeError) as error:
-        print(f"ImageNet weights of MobileNetV3 could not be had ({error}); training from scratch")
-        return None
-    finally:
-        socket.setdefaulttimeout(before)
+    load = MobileNet_V3_Large_Weights.IMAGENET1K_V2.get_state_dict
+    return downloaded("MobileNetV3", partial(load, progress=False, check_hash=True))
 
 
 def _load_backbone(backbone: nn.Module, weights: str | Path) -> None:
     """Weights of the layers that the classifier calls ``features``."""
-    state = imagenet_weights() if weights == "imagenet" else read_state(Path(weights))
-    if state is None:
-        raise OsteoBookError("weights: ImageNet weights could not be had. Fix: weights=none.")
     features = {
         name.removeprefix("features."): value
-        for name, value in state.items()
+        for name, value in state_of(weights, imagenet_weights).items()
         if name.startswith("features.")
     }
-    whose = "torchvision's mobilenet_v3_large"
-    load_exactly(backbone, features, str(weights), whose)
+    load_exactly(backbone, features, str(weights), "torchvision's mobilenet_v3_large")
 
 
 def _set_momentum(model: nn.Module) -> None:

@@ -1,17 +1,15 @@
 """Encoders of the pediatric networks, with layers named as in torchvision, and their weights."""
 
 import re
-import socket
 from collections import OrderedDict
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
-from torch import Tensor, nn
+from torch import nn
 
 import lib.models.torchvision_cpu  # noqa: F401 - before torchvision
-from lib.base.errors import OsteoBookError
 from lib.models.shape_autoencoder import convolution
-from lib.models.states import load_exactly, read_state
+from lib.models.states import State, downloaded, load_exactly, state_of
 
 # isort: split
 from torchvision.models import (
@@ -32,12 +30,17 @@ IMAGENET = {
 }
 VGG19 = ((1, 2), (2, 2), (4, 4), (8, 4), (8, 4))  # times the width, convolutions, of each level
 DENSE_LAYERS = 4  # channels inside a dense layer, times its growth
-DOWNLOAD_SECONDS = 15  # without an answer
 
 
 def plain_encoder(width: int) -> nn.Module:
-    """B x 1 x H x W -> five levels of double convolutions, width to 16 width, H to H/16."""
-    layers, source = OrderedDict(), 1
+    """B x 1 x H x W -> five levels of double convolutions, width to 16 width, H to H/16.
+
+    >>> import torch
+    >>> tuple(plain_encoder(4)(torch.ones(1, 1, 32, 32))["level4"].shape)
+    (1, 64, 2, 2)
+    """
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    source = 1
     for level in range(5):
         target = width * 2**level
         if level:
@@ -49,8 +52,12 @@ def plain_encoder(width: int) -> nn.Module:
 
 
 def vgg_encoder(width: int) -> nn.Module:
-    """VGG19 without its last pooling: B x 3 x H x W -> width to 8 width, H to H/16."""
-    plan = []
+    """VGG19 without its last pooling: B x 3 x H x W -> width to 8 width, H to H/16.
+
+    >>> len(vgg_encoder(8).return_layers)
+    5
+    """
+    plan: list[str | int] = []
     for factor, convolutions in VGG19:
         plan += [factor * width] * convolutions + ["M"]
     layers = make_layers(plan)
@@ -59,7 +66,11 @@ def vgg_encoder(width: int) -> nn.Module:
 
 
 def residual_encoder(width: int) -> nn.Module:
-    """ResNet50 to its third stage: B x 3 x H x W -> width, then 4 to 16 width, H/2 to H/16."""
+    """ResNet50 to its third stage: B x 3 x H x W -> width, then 4 to 16 width, H/2 to H/16.
+
+    >>> list(residual_encoder(8).return_layers)
+    ['relu', 'layer1', 'layer2', 'layer3']
+    """
     layers = OrderedDict(
         conv1=nn.Conv2d(3, width, 7, stride=2, padding=3, bias=False),
         bn1=nn.BatchNorm2d(width),
@@ -73,30 +84,27 @@ def residual_encoder(width: int) -> nn.Module:
 
 
 def dense_encoder(width: int) -> nn.Module:
-    """DenseNet121 to its third block: the same levels as of the residual encoder."""
+    """DenseNet121 to its third block: levels of the same shapes as the residual encoder's.
+
+    >>> list(dense_encoder(8).return_layers)
+    ['relu0', 'denseblock1', 'denseblock2', 'denseblock3']
+    """
     blocks = (6, 12, 24)
     layers = DenseNet(width // 2, blocks, num_init_features=width, bn_size=DENSE_LAYERS).features
     return _levels(layers, ["relu0", "denseblock1", "denseblock2", "denseblock3"])
 
 
 @cache
-def imagenet_weights(backbone: str) -> dict[str, Tensor] | None:
-    """torchvision's ImageNet weights of the classifier; None, with a line of why, without them.
+def imagenet_weights(backbone: str) -> State | None:
+    """torchvision's ImageNet weights of the classifier; None, and a printed line why, without them.
 
     They are downloaded once and kept where torch keeps such files.
 
     Args:
         backbone: "vgg_unet", "res_unet" or "dense_unet".
     """
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(DOWNLOAD_SECONDS)
-    try:
-        return IMAGENET[backbone].get_state_dict(progress=False, check_hash=True)
-    except (OSError, RuntimeError) as error:
-        print(f"ImageNet weights of {backbone} could not be had ({error}); training from scratch")
-        return None
-    finally:
-        socket.setdefaulttimeout(before)
+    chosen = IMAGENET[backbone]
+    return downloaded(backbone, partial(chosen.get_state_dict, progress=False, check_hash=True))
 
 
 def load_imagenet_encoder(encoder: nn.Module, backbone: str, weights: str | Path) -> None:
@@ -105,9 +113,7 @@ def load_imagenet_encoder(encoder: nn.Module, backbone: str, weights: str | Path
     Raises:
         OsteoBookError: if the weights cannot be had or belong to another network.
     """
-    state = imagenet_weights(backbone) if weights == "imagenet" else read_state(Path(weights))
-    if state is None:
-        raise OsteoBookError("weights: ImageNet weights could not be had. Fix: weights=none.")
+    state = state_of(weights, lambda: imagenet_weights(backbone))
     own = encoder.state_dict()
     # files from before such counters existed lack them; they do not act
     layers = {name: value for name, value in own.items() if name.endswith("num_batches_tracked")}
@@ -120,10 +126,10 @@ def load_imagenet_encoder(encoder: nn.Module, backbone: str, weights: str | Path
 
 
 def _levels(layers: nn.Module, names: list[str]) -> IntermediateLayerGetter:
-    """What ``layers`` give at these names, and nothing after the last of them.
+    """What ``layers`` give at these names; the layers after the last of them are dropped.
 
-    Initialised as torchvision does (He et al. 2015): without it VGG19, which has no batch norm,
-    passes on less than a millionth of the variance.
+    Initialised as in torchvision (He et al. 2015): otherwise VGG19, which has no batch norm, passes
+    on less than a millionth of the variance.
     """
     for module in layers.modules():
         if isinstance(module, nn.Conv2d):

@@ -4,13 +4,18 @@ The paper names them, and prints how many parameters each has. The encoders leav
 the decoders are ours [A], with widths and depths that give those numbers.
 """
 
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
 import lib.models.torchvision_cpu  # noqa: F401 - before torchvision
 from lib.base.errors import SettingError
+from lib.base.registry import Registry
 from lib.models.pediatric_encoders import (
     DENSE_LAYERS,
+    IMAGENET,
     dense_encoder,
     load_imagenet_encoder,
     plain_encoder,
@@ -22,8 +27,6 @@ from lib.models.shape_autoencoder import check_sides, convolution
 # isort: split
 from torchvision.models.densenet import _DenseBlock
 
-# Channels of the first level in the paper; all others are multiples of it
-PAPER_WIDTHS = {"att_unet": 32, "vgg_unet": 64, "res_unet": 64, "dense_unet": 64}
 VGG_CONVOLUTIONS = (3, 4, 2, 2)  # of the decoder, coarse to fine; (4, 4, 2, 2) has 37.1 million
 RESIDUAL_BLOCKS = 4
 DENSE_BLOCK = 6
@@ -45,21 +48,20 @@ def pediatric_network(
     Raises:
         SettingError: if there is no such backbone or width, or the weights cannot fit.
         OsteoBookError: if the weights cannot be had or belong to another network.
+
+    >>> pediatric_network("att_unet", channels_out=4, width=8)(torch.ones(2, 1, 16, 16)).shape
+    torch.Size([2, 4, 16, 16])
     """
-    if backbone not in PAPER_WIDTHS:
-        raise SettingError(
-            f"backbone: found {backbone!r}; expected one of {', '.join(PAPER_WIDTHS)}."
-        )
-    paper = PAPER_WIDTHS[backbone]
+    build, paper = NETWORKS[backbone]
     width = paper if width is None else width
     if width < 8 or width % 8:
         raise SettingError(f"width: found {width}; expected a multiple of 8. Fix: {paper}.")
-    if weights is not None and (backbone == "att_unet" or width != paper):
+    if weights is not None and (backbone not in IMAGENET or width != paper):
         raise SettingError(
             f"weights: found {weights} for {backbone} of width {width}; expected none, as only "
-            f"{', '.join(list(PAPER_WIDTHS)[1:])} of width 64 have published ones. Fix: None."
+            f"{', '.join(IMAGENET)} of width 64 have published ones. Fix: None."
         )
-    network = BUILDERS[backbone](width, channels_out)
+    network = build(width, channels_out)
     if weights is not None:
         load_imagenet_encoder(network.encoder, backbone, weights)
     return network
@@ -73,9 +75,14 @@ class SegmentationNetwork(nn.Module):
         steps: each joins the coarser map with the next finer level, if there is one left.
         head: gives the logits.
         copies: of the single channel that the encoder needs, 3 where it was made for colours.
+
+    >>> pediatric_network("vgg_unet", channels_out=1, width=8)(torch.ones(2, 1, 16, 16)).shape
+    torch.Size([2, 1, 16, 16])
     """
 
-    def __init__(self, encoder: nn.Module, steps: list[nn.Module], head: nn.Module, copies: int):
+    def __init__(
+        self, encoder: nn.Module, steps: Sequence[nn.Module], head: nn.Module, copies: int
+    ):
         super().__init__()
         self.encoder, self.steps, self.head = encoder, nn.ModuleList(steps), head
         self.copies = copies
@@ -94,7 +101,12 @@ class SegmentationNetwork(nn.Module):
 
 
 class Step(nn.Module):
-    """Double the grid, join the level of that size, go through ``body``."""
+    """Double the grid, join the level of that size, go through ``body``.
+
+    >>> step = Step(nn.Upsample(scale_factor=2), nn.Conv2d(8, 2, 1))
+    >>> step(torch.ones(1, 4, 8, 8), torch.ones(1, 4, 16, 16)).shape
+    torch.Size([1, 2, 16, 16])
+    """
 
     def __init__(self, upsample: nn.Module, body: nn.Module):
         super().__init__()
@@ -106,11 +118,17 @@ class Step(nn.Module):
         return self.body(x if skip is None else torch.cat([skip, x], 1))
 
 
-class AttentionStep(Step):
-    """A step that first weighs the pixels of the level by an additive gate (Oktay et al. 2018)."""
+class AttentionStep(nn.Module):
+    """A step that first weighs the pixels of the level by an additive gate (Oktay et al. 2018).
+
+    >>> step = AttentionStep(nn.Upsample(scale_factor=2), nn.Conv2d(8, 2, 1), channels=4)
+    >>> step(torch.ones(2, 4, 8, 8), torch.ones(2, 4, 16, 16)).shape
+    torch.Size([2, 2, 16, 16])
+    """
 
     def __init__(self, upsample: nn.Module, body: nn.Module, channels: int):
-        super().__init__(upsample, body)
+        super().__init__()
+        self.upsample, self.body = upsample, body
         self.query, self.key = _normed(channels, channels // 2), _normed(channels, channels // 2)
         self.weight = _normed(channels // 2, 1)
 
@@ -122,7 +140,11 @@ class AttentionStep(Step):
 
 
 class ResidualBlock(nn.Module):
-    """Bottleneck of a quarter of the channels beside an identity or a projection."""
+    """Bottleneck of a quarter of the channels beside an identity or a projection.
+
+    >>> ResidualBlock(4, 8, project=True)(torch.ones(2, 4, 8, 8)).shape
+    torch.Size([2, 8, 8, 8])
+    """
 
     def __init__(self, channels_in: int, channels_out: int, project: bool):
         super().__init__()
@@ -140,7 +162,11 @@ class ResidualBlock(nn.Module):
 
 
 def class_probabilities(logits: Tensor) -> Tensor:
-    """Soft masks in float32: softmax over C + 1 channels, sigmoid of a single one."""
+    """Soft masks in float32: softmax over C + 1 channels, sigmoid of a single one.
+
+    >>> class_probabilities(torch.zeros(1, 2, 1, 1)).flatten()
+    tensor([0.5000, 0.5000])
+    """
     logits = logits.float()
     return logits.sigmoid() if logits.shape[1] == 1 else logits.softmax(1)
 
@@ -185,12 +211,25 @@ def _dense_unet(width: int, channels_out: int) -> SegmentationNetwork:
     return SegmentationNetwork(dense_encoder(width), steps, nn.Conv2d(width, channels_out, 1), 3)
 
 
-BUILDERS = {
-    "att_unet": _att_unet,
-    "vgg_unet": _vgg_unet,
-    "res_unet": _res_unet,
-    "dense_unet": _dense_unet,
-}
+class Backbone(NamedTuple):
+    """A network of the paper.
+
+    Attributes:
+        build: (width, channels out) -> network; all levels have multiples of the width.
+        paper_width: channels of the first level in the paper.
+    """
+
+    build: Callable[[int, int], SegmentationNetwork]
+    paper_width: int
+
+
+NETWORKS = Registry(
+    "backbone",
+    ("att_unet", Backbone(_att_unet, 32)),
+    ("vgg_unet", Backbone(_vgg_unet, 64)),
+    ("res_unet", Backbone(_res_unet, 64)),
+    ("dense_unet", Backbone(_dense_unet, 64)),
+)
 
 
 def _targets(width: int) -> tuple[int, ...]:

@@ -5,15 +5,25 @@ from torch import Tensor, nn
 
 
 class AveragePool(nn.AdaptiveAvgPool2d):
-    """torch's pooling, computed on CUDA as two products with matrices that average."""
+    """torch's pooling, computed on CUDA as two products with matrices that average.
+
+    >>> AveragePool(1)(torch.arange(4.0).reshape(1, 1, 2, 2))
+    tensor([[[[1.5000]]]])
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """B x C x H x W -> B x C x h x w."""
-        return pool_by_products(x, self.output_size) if x.is_cuda else super().forward(x)
+        if not x.is_cuda:
+            return super().forward(x)
+        return pool_by_products(x, self.output_size)  # type: ignore[arg-type]  # no None in ours
 
 
 def pool_by_products(x: Tensor, size: int | tuple[int, int]) -> Tensor:
-    """B x C x H x W -> B x C x h x w, the means of the same cells as ``AdaptiveAvgPool2d``."""
+    """B x C x H x W -> B x C x h x w, the means of the same cells as ``AdaptiveAvgPool2d``.
+
+    >>> pool_by_products(torch.arange(4.0).reshape(1, 1, 2, 2), (1, 2))
+    tensor([[[[1., 2.]]]])
+    """
     height, width = (size, size) if isinstance(size, int) else size
     rows = _averages(x.shape[-2], height, x.device)
     columns = _averages(x.shape[-1], width, x.device)
@@ -30,7 +40,15 @@ def _averages(length: int, cells: int, device: torch.device) -> Tensor:
 
 
 def deterministic_pooling(model: nn.Module) -> None:
-    """Let every adaptive average pooling of ``model`` be one of these, in place."""
+    """Let every adaptive average pooling of ``model`` be one of these, in place.
+
+    >>> model = nn.Sequential(nn.AdaptiveAvgPool2d(1))
+    >>> deterministic_pooling(model)
+    >>> model
+    Sequential(
+      (0): AveragePool(output_size=1)
+    )
+    """
     for module in model.modules():
         if type(module) is nn.AdaptiveAvgPool2d:
             module.__class__ = AveragePool

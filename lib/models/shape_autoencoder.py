@@ -8,7 +8,11 @@ SIDE = 16  # four halvings
 
 
 def convolution(channels_in: int, channels_out: int, size: int = 3) -> nn.Sequential:
-    """Convolution with a bias, as Keras has it, batch normalisation, ReLU; keeps the size."""
+    """Convolution with a bias, as Keras has it, batch normalisation, ReLU; keeps the size.
+
+    >>> convolution(1, 4)(torch.ones(2, 1, 8, 8)).shape
+    torch.Size([2, 4, 8, 8])
+    """
     return nn.Sequential(
         nn.Conv2d(channels_in, channels_out, size, padding=size // 2),
         nn.BatchNorm2d(channels_out),
@@ -17,10 +21,12 @@ def convolution(channels_in: int, channels_out: int, size: int = 3) -> nn.Sequen
 
 
 def check_sides(x: Tensor) -> None:
-    """Refuse images that four halvings and doublings would not give back in their size.
+    """Refuse images whose size four halvings and doublings would change.
 
     Raises:
         ValueError: if height or width is no multiple of 16.
+
+    >>> check_sides(torch.ones(1, 1, 16, 32))
     """
     if x.shape[-2] % SIDE or x.shape[-1] % SIDE:
         raise ValueError(
@@ -32,13 +38,16 @@ def check_sides(x: Tensor) -> None:
 class ShapeAutoencoder(nn.Module):
     """Auto-encoder G(F(y)) of masks (pediatric, sections 2.2 and 3.3, figure 3).
 
-    One convolution a level, 32-64-128-256-512, and four poolings; up again by nearest doubling and
-    a convolution. [A] The widths are those that give the printed 3.1 million parameters and codes
-    of 512 entries: 3 139 140 with 4 channels, 3 138 177 with 1.
+    One convolution per level, 32-64-128-256-512, and four poolings; up again by nearest doubling
+    and a convolution. [A] These widths give the printed 3.1 million parameters and codes of 512
+    entries: 3 139 140 with 4 channels, 3 138 177 with 1.
 
     Args:
         channels: of the mask, C + 1 one-hot classes or 1.
         width: channels of the first level, doubled at each of the others; the paper's is 32.
+
+    >>> ShapeAutoencoder(channels=1, width=4).encode(torch.ones(2, 1, 32, 32)).shape
+    torch.Size([2, 64, 2, 2])
     """
 
     def __init__(self, channels: int, width: int = 32):
@@ -71,10 +80,18 @@ class ShapeAutoencoder(nn.Module):
 
 @torch.no_grad()
 def pooled_codes(autoencoder: ShapeAutoencoder, mask: Tensor) -> Tensor:
-    """Largest entry of each latent map, B x 16 width: what figure 11 shows by t-SNE."""
+    """Largest entry of each latent map, B x 16 width: what figure 11 shows by t-SNE.
+
+    >>> pooled_codes(ShapeAutoencoder(channels=1, width=4), torch.ones(2, 1, 32, 32)).shape
+    torch.Size([2, 64])
+    """
     return autoencoder.encode(mask).amax((-2, -1))
 
 
 def frozen(network: nn.Module) -> nn.Module:
-    """The same network, in evaluation mode and without gradients of its weights: F of eq. 6."""
+    """The same network, in evaluation mode and without gradients of its weights: F of eq. 6.
+
+    >>> any(p.requires_grad for p in frozen(ShapeAutoencoder(1, width=4)).parameters())
+    False
+    """
     return network.eval().requires_grad_(False)

@@ -17,7 +17,12 @@ SCHEMAS = {
 
 
 def declare_operators() -> None:
-    """Declare what is absent; nothing where torch has CUDA or torchvision's library loads."""
+    """Declare what is absent; nothing where torch has CUDA or torchvision's library loads.
+
+    >>> declare_operators()
+    >>> hasattr(torch.ops.torchvision, "nms")
+    True
+    """
     if torch.version.cuda is not None or _library_loads():
         return
     for name, schema in SCHEMAS.items():
@@ -29,7 +34,7 @@ def _library_loads() -> bool:
     """Whether torchvision declares its operators itself; a second declaration ends the process."""
     package = find_spec("torchvision")
     library = package and PathFinder.find_spec("_C", package.submodule_search_locations)
-    if not library:
+    if not library or not library.origin:
         return False
     try:
         torch.ops.load_library(library.origin)

@@ -5,7 +5,11 @@ from torch import Tensor, nn
 
 
 def double_convolution(channels_in: int, channels_out: int) -> nn.Sequential:
-    """Two times 3 x 3 convolution, batch normalisation, ReLU; keeps height and width."""
+    """Two times 3 x 3 convolution, batch normalisation, ReLU; keeps height and width.
+
+    >>> double_convolution(1, 4)(torch.ones(2, 1, 8, 8)).shape
+    torch.Size([2, 4, 8, 8])
+    """
     layers: list[nn.Module] = []
     for source in (channels_in, channels_out):
         layers += [
@@ -19,17 +23,22 @@ def double_convolution(channels_in: int, channels_out: int) -> nn.Sequential:
 class UNet(nn.Module):
     """U-Net (Ronneberger et al. 2015) with padded convolutions, batch norm, 2 x 2 transposed ones.
 
-    The wrist paper names only "U-Net" at 256 x 256; the widths 64-128-256-512-1024 are assumed
-    (31.0 M parameters; width 32 gives 7.8 M).
+    The wrist paper says only "U-Net" at 256 x 256; [A] the widths 64-128-256-512-1024 (31.0 M
+    parameters; width 32 gives 7.8 M).
 
     Args:
         channels_in: input channels.
         channels_out: K sigmoid channels; the network returns logits.
         width: channels of the first level, doubled at each of the ``depth`` levels.
         depth: number of 2 x 2 poolings; input sides must divide by 2**depth.
+
+    >>> UNet(channels_out=2, width=4, depth=2)(torch.ones(1, 1, 16, 16)).shape
+    torch.Size([1, 2, 16, 16])
     """
 
-    def __init__(self, channels_in=1, channels_out=1, width=64, depth=4):
+    def __init__(
+        self, channels_in: int = 1, channels_out: int = 1, width: int = 64, depth: int = 4
+    ):
         super().__init__()
         widths = [width * 2**level for level in range(depth + 1)]
         self.encoders = nn.ModuleList(
@@ -42,7 +51,11 @@ class UNet(nn.Module):
         self.head = nn.Conv2d(width, channels_out, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """B x channels_in x H x W -> logits B x channels_out x H x W."""
+        """B x channels_in x H x W -> logits B x channels_out x H x W.
+
+        Raises:
+            ValueError: if height or width does not divide by 2**depth.
+        """
         side = 2 ** len(self.decoders)
         if x.shape[-1] % side or x.shape[-2] % side:
             raise ValueError(f"height and width {tuple(x.shape[-2:])} must divide by {side}")
@@ -57,5 +70,9 @@ class UNet(nn.Module):
 
 
 def count_parameters(model: nn.Module) -> int:
-    """Trainable parameters."""
+    """Number of trainable parameters.
+
+    >>> count_parameters(nn.Linear(3, 2))
+    8
+    """
     return sum(p.numel() for p in model.parameters() if p.requires_grad)

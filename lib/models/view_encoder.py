@@ -1,7 +1,7 @@
 """Encoder of crops with the projection heads of the hand study's pre-trainings.
 
-One ResNet for all methods: the crops of a batch go through it once, those of one size together, so
-that every method has the same encoder passes and batch statistics.
+One ResNet for all methods: the crops of a batch go through it once, those of one size together.
+Every method thus has the same encoder passes and batch statistics.
 """
 
 from collections.abc import Callable
@@ -36,6 +36,9 @@ class Encoder(nn.Module):
     Raises:
         SettingError: if there is no such encoder.
         OsteoBookError: if the weights cannot be had or belong to another network.
+
+    >>> Encoder("resnet18").eval()(torch.ones(1, 3, 32, 32)).shape
+    torch.Size([1, 512])
     """
 
     def __init__(self, name: str, weights: str | Path | None = None):
@@ -47,28 +50,40 @@ class Encoder(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Crops B x 3 x H x W -> pooled features B x F."""
-        # On the CPU the bfloat16 gradient of a strided kernel over a single pixel reads memory that
-        # nobody wrote, and is NaN now and then.
+        # On the CPU the bfloat16 gradient of a strided kernel over a single pixel reads
+        # uninitialised memory and is sometimes NaN.
         single = min(x.shape[-2:]) <= SINGLE_PIXEL and x.device.type == "cpu"
         with torch.autocast(x.device.type, enabled=False) if single else nullcontext():
             return self.network(x.float() if single else x)
 
 
 def mlp(*widths: int) -> nn.Sequential:
-    """Linear layers with batch norm and ReLU between them; 2048-2048-128 has one hidden layer."""
-    layers = []
+    """Linear layers with batch norm and ReLU between them; 2048-2048-128 has one hidden layer.
+
+    >>> mlp(8, 8, 4)(torch.ones(2, 8)).shape
+    torch.Size([2, 4])
+    """
+    layers: list[nn.Module] = []
     for wide, narrow in zip(widths[:-2], widths[1:-1], strict=True):
         layers += [nn.Linear(wide, narrow), nn.BatchNorm1d(narrow), nn.ReLU(inplace=True)]
-    return nn.Sequential(*layers, nn.Linear(*widths[-2:]))
+    return nn.Sequential(*layers, nn.Linear(widths[-2], widths[-1]))
 
 
 def projection_head(features: int) -> nn.Sequential:
-    """Head of SimCLR, SupCon and SwAV: one hidden layer, 128 dimensions."""
+    """Head of SimCLR, SupCon and SwAV: one hidden layer, 128 dimensions.
+
+    >>> projection_head(8)(torch.ones(2, 8)).shape
+    torch.Size([2, 128])
+    """
     return mlp(features, features, EMBEDDING)
 
 
 def expander(features: int, wide: int | None = None) -> nn.Sequential:
-    """Head of VICReg: three layers as wide as the encoder's features, 2048 for ResNet-50."""
+    """Head of VICReg: three layers as wide as the encoder's features, 2048 for ResNet-50.
+
+    >>> expander(8)(torch.ones(2, 8)).shape
+    torch.Size([2, 8])
+    """
     return mlp(features, *3 * (wide or features,))
 
 
@@ -83,6 +98,10 @@ class ViewEncoder(nn.Module):
 
     Raises:
         SettingError: if there is no such encoder.
+
+    >>> features, projections = ViewEncoder("resnet18")([torch.ones(2, 3, 32, 32)] * 2)
+    >>> features.shape, projections.shape  # V x B x F, V x B x D
+    (torch.Size([2, 2, 512]), torch.Size([2, 2, 128]))
     """
 
     def __init__(
@@ -117,7 +136,13 @@ class Prototypes(nn.Module):
         count: P.
         dimensions: D.
         queue: Q crops kept of each of the two global views; a multiple of the batch, or 0.
+
+    >>> Prototypes(count=8, dimensions=4)(torch.ones(2, 3, 4)).shape  # V x B x P
+    torch.Size([2, 3, 8])
     """
+
+    queue: Tensor
+    queued: Tensor
 
     def __init__(self, count: int, dimensions: int, queue: int = 0):
         super().__init__()
@@ -128,8 +153,8 @@ class Prototypes(nn.Module):
     def forward(self, projections: Tensor, frozen: bool = False) -> Tensor:
         """Cosines V x B x P of projections V x B x D, in float32.
 
-        The prototypes are brought back to length 1 first; ``frozen`` ones get no gradient, as in
-        the first epoch, in which they would follow what the random head does.
+        The prototypes are first scaled back to length 1. ``frozen`` ones get no gradient, as in the
+        first epoch, when they would only follow the random head.
         """
         with torch.no_grad():
             self.weight.copy_(functional.normalize(self.weight, dim=1))

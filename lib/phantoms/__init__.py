@@ -1,7 +1,10 @@
 """Synthetic radiographs and MR volumes with exact truth: the default data of every study.
 
-A scene is a module with ``generate(seed, index, size, device) -> Phantom``. Radiographs are made of
-``geometry``, ``tube`` and ``plate`` by ``body`` and ``xray``, MR volumes by ``mr``.
+``shapes``: bones and soft tissue as solids, for X-rays (``geometry tube plate carve body``) and for
+MR (``solids canvas tissue``). ``physics``: how pictures arise (``xray artefacts texture`` and
+``mr scan``), the random numbers (``chance``) and each scene's ranges (``acquisition``). ``scenes``:
+one room per scene, whose ``scene`` module has ``generate(seed, index, size, device) -> Phantom``.
+``phantom``: the case itself; ``readers``: several people's masks of it; ``sheet``: contact sheets.
 """
 
 from importlib import import_module
@@ -24,22 +27,15 @@ class Scene(NamedTuple):
 
 
 SCENES = {
-    "shoulder": Scene(
-        "lib.phantoms.scenes.shoulder.scene", "humerus", "shoulder, axillary radiograph", 286
-    ),
-    "wrist": Scene(
-        "lib.phantoms.scenes.wrist.scene", "wrist", "fractures of wrist and forearm", 160
-    ),
-    "knee": Scene(
-        "lib.phantoms.scenes.knee.scene", "knee", "knee in motion, lateral fluoroscopy", 1297
-    ),
-    "hand": Scene(
-        "lib.phantoms.scenes.hand.scene", "hand", "hand radiograph with bone density", 1346
-    ),
-    "ankle_mr": Scene("lib.phantoms.scenes.ankle_mr.scene", "pediatric", "child's ankle, MR", 17),
-    "shoulder_mr": Scene(
-        "lib.phantoms.scenes.shoulder_mr.scene", "pediatric", "child's shoulder, MR", 15
-    ),
+    name: Scene(f"lib.phantoms.scenes.{name}.scene", study, what, cases)
+    for name, study, what, cases in (
+        ("shoulder", "humerus", "shoulder, axillary radiograph", 286),
+        ("wrist", "wrist", "fractures of wrist and forearm", 160),
+        ("knee", "knee", "knee in motion, lateral fluoroscopy", 1297),
+        ("hand", "hand", "hand radiograph with bone density", 1346),
+        ("ankle_mr", "pediatric", "child's ankle, MR", 17),
+        ("shoulder_mr", "pediatric", "child's shoulder, MR", 15),
+    )
 }
 
 

@@ -9,7 +9,7 @@ class Phantom(NamedTuple):
     """What every scene's ``generate`` returns.
 
     image: radiograph H x W in [0, 1] or MR volume D x H x W, float32. masks: structure -> bool
-    array of the image's shape; structures may overlap. spacing_mm: one number an axis of the image.
+    array of the image's shape; structures may overlap. spacing_mm: one number per axis.
     truth: plain numbers and strings, such as subject, side, t_score, flexion_deg.
     """
 

@@ -9,7 +9,7 @@ import numpy as np
 from lib.phantoms import load_scene
 from lib.phantoms.phantom import Phantom
 
-# One colour a structure, in order (red, green, blue); colour-blind safe (Okabe and Ito)
+# One colour per structure, in order (red, green, blue), safe for the colour-blind (Okabe and Ito)
 COLOURS = (
     (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66),
     (0, 114, 178), (213, 94, 0), (204, 121, 167),

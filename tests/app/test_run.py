@@ -118,6 +118,7 @@ def left_over(place: Path) -> set[str]:
         (["--seed", "-1"], "-1"),
         (["--seed", "4294967296"], "4294967296"),
         (["--test", "--clean"], "--clean"),
+        (["--test", "style"], "style"),
     ],
 )
 def test_wrong_options_exit_2_with_one_line(place, capsys, arguments, named):
@@ -514,7 +515,7 @@ def test_changed_code_data_and_versions(finished, monkeypatch, place):
     (place / "lib").mkdir()
     (place / "requirements.txt").touch()
     monkeypatch.setattr(paths, "ROOT", place)
-    assert reason(finished) == "changed: data, library, notebook, requirements.txt"
+    assert reason(finished) == "changed: data, library, notebook, requirements"
 
 
 def test_stored_outputs_are_no_change(finished):
@@ -636,30 +637,60 @@ def test_clean_tells_what_it_deleted(place, capsys, fake_trials):
 
 # --- checks --------------------------------------------------------------------------------------
 
+CHECKS = {
+    "lint": ["ruff check", "ruff format", "imports", "spelling", "guard"],
+    "unit": ["pytest"],
+    "notebooks": ["notebooks"],
+}
 
-@pytest.mark.parametrize("failing", [(), ("ruff",), ("pytest",)])
-def test_every_check_runs_even_after_a_failure(place, capsys, monkeypatch, failing):
-    write_notebook(paths.NOTEBOOKS / "02_wrist_linear_weighting.ipynb")
-    ran = []
+
+@pytest.fixture
+def ran(monkeypatch):
+    """(command, environment) of each check, none of which is really run."""
+    calls = []
 
     def fake_run(command, cwd, env):
-        ran.append((command[2:], env))
-        return SimpleNamespace(returncode=1 if command[2] in failing else 0)
+        calls.append((command, env))
+        return SimpleNamespace(returncode=int(calls.failing in command))
 
+    class Calls(list):
+        failing = ""
+
+    calls = Calls()
     monkeypatch.setattr(runner_checks.subprocess, "run", fake_run)
-    monkeypatch.setenv("OSTEOBOOK_TRIALS", "mine")
-    code = runner.main(["--test"])
-    last = capsys.readouterr().out.splitlines()[-1]
+    return calls
 
-    assert code == bool(failing)
-    expected = {
-        (): "all checks passed",
-        ("ruff",): "failed: ruff check, ruff format",
-        ("pytest",): "failed: pytest, notebooks",
-    }
-    assert last == expected[failing]
-    assert [command[0] for command, _ in ran] == ["ruff", "ruff", "pytest", "pytest"]
-    environment = ran[3][1]
+
+@pytest.mark.parametrize(
+    ("failing", "expected"),
+    [
+        ("", "all checks passed"),
+        ("ruff", "failed: ruff check, ruff format"),
+        ("pytest", "failed: pytest, notebooks"),
+    ],
+)
+def test_every_check_runs_even_after_a_failure(capsys, ran, failing, expected):
+    ran.failing = failing
+    assert runner.main(["--test"]) == bool(failing)
+    told = capsys.readouterr().out.splitlines()
+    assert told[-1] == expected
+    assert told[:-1] == [f"== {name}" for part in CHECKS.values() for name in part]
+    assert len(ran) == len(told) - 1
+
+
+@pytest.mark.parametrize("part", CHECKS)
+def test_one_part_of_the_checks_can_be_chosen(capsys, ran, part):
+    assert runner.main(["--test", part]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told == [*(f"== {name}" for name in CHECKS[part]), "all checks passed"]
+
+
+def test_checks_of_notebooks_leave_what_a_user_has_alone(monkeypatch, ran):
+    monkeypatch.setenv("OSTEOBOOK_TRIALS", "mine")
+    runner.main(["--test"])
+    *others, (command, environment) = ran
+    assert "--nbval" in command
     assert environment["OSTEOBOOK_DATA_ROOT"] == paths.PHANTOMS_ONLY
-    assert environment["OSTEOBOOK_TRIALS"] != "mine" and ran[2][1]["OSTEOBOOK_TRIALS"] == "mine"
+    assert environment["OSTEOBOOK_TRIALS"] != "mine"
+    assert all(kept["OSTEOBOOK_TRIALS"] == "mine" for _, kept in others)
     assert not Path(environment["OSTEOBOOK_PHANTOMS"]).parent.exists()  # the folder is gone

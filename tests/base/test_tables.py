@@ -43,11 +43,10 @@ def test_names_are_text_and_numbers_are_numbers(tmp_path):
 
 def test_only_an_empty_name_is_a_gap(tmp_path):
     (tmp_path / "t.csv").write_text("case,subject,unit,value\n,NA,mm,\nc1,,,NA\n")
-    found = read_table(tmp_path / "t.csv")
-    assert found.isna().to_numpy().tolist() == [
-        [True, False, False, True], [False, True, True, True],
-    ]  # fmt: skip
-    assert found["value"].dtype == float
+    table = read_table(tmp_path / "t.csv")
+    assert table.isna().loc[0].tolist() == [True, False, False, True]
+    assert table.isna().loc[1].tolist() == [False, True, True, True]
+    assert table["value"].dtype == float
 
 
 def test_blanks_after_commas_do_not_count(tmp_path):

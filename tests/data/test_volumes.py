@@ -19,7 +19,6 @@ from lib.data.volumes import (
     read_labels,
     read_mask,
     read_volume,
-    resized,
     restored,
     write_nifti,
 )
@@ -236,30 +235,14 @@ def test_masks_lie_on_the_grid_of_their_image(tmp_path, array):
 # --- resampling
 
 
-def test_slices_get_one_size_a_known_spacing_and_unit_variance(tmp_path, array):
-    write_volume(tmp_path / "v.nii", array, tmp_path)
-    volume = read_volume(tmp_path / "v.nii")
-    labels = (volume.array > 400).astype(np.uint8)
-    images, small, spacing_mm = resized(volume, labels, 18)
-    assert images.shape == small.shape == (10, 18, 18) and images.dtype == np.float32
-    assert images.mean() == pytest.approx(0, abs=1e-6) and images.std() == pytest.approx(1)
-    assert spacing_mm == pytest.approx((3.0, 1.5 * 36 / 18, 1.25 * 40 / 18))
-    blocks = volume.array.reshape(10, 18, 2, 40)[:, :, :, :20].mean(2)  # rows halve exactly
-    inner = area_average(blocks, 20, 9)
-    sd, mean = np.polyfit(images[:, :, :9].ravel(), inner.ravel(), 1)
-    assert np.allclose(images[:, :, :9] * sd + mean, inner, atol=0.1)
-    by_slice, *_ = resized(volume, labels, 18, "slice")
+def test_grey_values_have_unit_variance_over_the_volume_or_every_slice(array):
+    whole, by_slice = normalised(array), normalised(array, "slice")
+    assert whole.mean() == pytest.approx(0, abs=1e-6) and whole.std() == pytest.approx(1)
     assert np.allclose(by_slice.mean((1, 2)), 0, atol=1e-6)
     assert np.allclose(by_slice.std((1, 2)), 1, atol=1e-5)
     assert not normalised(np.full((2, 3, 3), 7.0)).any()
     with pytest.raises(SettingError, match="volume or slice"):
-        resized(volume, labels, 18, "subject")
-
-
-def area_average(rows, old, new):
-    """Area average along the last axis from ``old`` to ``new`` pixels, by brute force."""
-    fine = np.repeat(rows, new, -1)  # every pixel as ``new`` equal parts
-    return fine.reshape(*rows.shape[:-1], new, old).mean(-1)
+        normalised(array, "subject")
 
 
 def test_nearest_takes_the_pixel_under_the_centre():
@@ -268,15 +251,6 @@ def test_nearest_takes_the_pixel_under_the_centre():
     assert nearest(labels, (4, 4))[0, :, 0].tolist() == [0, 0, 4, 4]
     odd = np.arange(5, dtype=np.uint8).reshape(1, 1, 5)
     assert nearest(odd, (1, 3)).ravel().tolist() == [0, 2, 4]
-
-
-def test_a_mask_survives_the_way_there_and_back(folder):
-    case = find_cases(folder.parent, "pediatric").iloc[0]
-    volume = read_volume(case["image"])
-    labels = read_labels([case[f"mask_{b}"] for b in ("calcaneus", "talus", "tibia")], volume)
-    _, small, _ = resized(volume, labels, 96)
-    back = restored(small, volume).transpose(volume.axes)
-    assert np.mean(back[labels > 0] == labels[labels > 0]) > 0.999
 
 
 # --- own data

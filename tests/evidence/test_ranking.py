@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import lib.ranking
 from lib.base.errors import SettingError
 from lib.base.paths import REFERENCE
 from lib.evidence.ranking import PAPER, scoring_criterion, threshold_score
@@ -136,3 +137,8 @@ def test_undefined_models_do_not_change_the_order_of_the_others():
 def test_impossible_scoring_is_refused(metric1, metric2, ties, message):
     with pytest.raises(SettingError, match=message):
         scoring_criterion(metric1, metric2, ties)
+
+
+def test_the_old_name_stays_until_the_next_release():
+    assert lib.ranking.scoring_criterion is scoring_criterion
+    assert lib.ranking.threshold_score is threshold_score

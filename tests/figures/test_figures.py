@@ -15,9 +15,22 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 from lib import figures
 from lib.base import paths
 from lib.base.errors import OsteoBookError, SettingError
-from lib.figures.looks import METHODS, REFERENCE_COLOUR, method_style, ordered_methods
+from lib.figures import looks
+from lib.figures.looks import (
+    METHODS,
+    PALETTE,
+    REFERENCE_COLOUR,
+    MethodStyle,
+    bone_look,
+    label,
+    method_style,
+    ordered_methods,
+    outline_colours,
+    register,
+)
 from lib.studies.wrist import figures as wrist_figures
 from lib.studies.wrist.audit import wrist_audit
+from lib.studies.wrist.figures import looks as wrist_looks
 from lib.studies.wrist.learn import METHODS as WRIST
 
 TRAINED = [name for name in METHODS if name in WRIST]
@@ -84,8 +97,39 @@ def test_method_colours_are_fixed():
         "mean_mask": "#BDBDBD",
     }
     assert ordered_methods(["reversed", "fixed_half", "reversed"]) == ["fixed_half", "reversed"]
-    with pytest.raises(SettingError, match="'adaptive'; expected one of fixed_half"):
-        method_style("adaptive")
+
+
+def test_a_method_that_nobody_registered_has_a_look_that_stays():
+    first, second = method_style("cross_entropy_only"), method_style("new/other")
+    assert (first.label, second.label) == ("Cross entropy only", "New/other")
+    assert first.colour != second.colour and first.marker != second.marker
+    assert {first.colour, second.colour} <= set(PALETTE)
+    assert method_style("cross_entropy_only") == first
+    names = ["new/other", "reversed", "cross_entropy_only", "fixed_half", "new/other"]
+    assert ordered_methods(names) == ["fixed_half", "reversed", "new/other", "cross_entropy_only"]
+
+
+def test_looks_are_registered_once(monkeypatch):
+    for table in ("METHODS", "BONES", "WORDS", "OUTLINES"):
+        monkeypatch.setattr(looks, table, getattr(looks, table).copy())
+    register(wrist_looks.METHODS, outlines={"fracture": "#FF5A1F"})  # the same again
+    look = MethodStyle("Mine", "#123456", "o")
+    register({"mine": look}, bones={"rib": ("Rib", "#654321")}, words={"hd95": "HD95"})
+    assert method_style("mine") == look and ordered_methods(["mine", "literal"])[-1] == "mine"
+    assert bone_look("Rib") == ("Rib", "#654321") and label("hd95") == "HD95"
+    with pytest.raises(SettingError, match="look of 'mine'"):
+        register({"mine": look._replace(marker="s")})
+    with pytest.raises(SettingError, match="look of 'rib'"):
+        register(bones={"rib": ("Rib", "#000000")})
+    with pytest.raises(SettingError, match="labels: found Mine"):
+        register({"yours": look})
+
+
+def test_structures_registered_together_have_the_colours_of_their_image():
+    assert outline_colours(["fracture"]) == {"fracture": "#FF5A1F"}
+    assert outline_colours(["fracture", "lesion"]) == dict(
+        zip(("fracture", "lesion"), PALETTE, strict=False)
+    )
 
 
 # Machado, Oliveira and Fernandes 2009, severity 1, on linear RGB.
@@ -156,7 +200,7 @@ SAME_TWICE = """
 from lib import figures
 from tests.test_figures import history, metrics
 figures.save(figures.metric_distributions(metrics(20), ("f1",)), "wrist", "violins", metrics(20))
-figures.save(figures.loss_curves(history()), "wrist", "curves", synthetic=True)
+figures.save(wrist_figures.loss_curves(history()), "wrist", "curves", synthetic=True)
 """
 
 
@@ -304,7 +348,7 @@ def test_summary_of_curves_by_hand():
 def test_loss_curves():
     data = history()
     data.loc[data["method"] == "fixed_half", "val_loss"] *= 3  # the shared scale must hold both
-    figure = figures.loss_curves(data)
+    figure = wrist_figures.loss_curves(data)
     without, adaptive, equal, f1 = figure.axes
     assert [len(axes.lines) for axes in figure.axes] == [2, 2, 6, 6]
     assert {axes.get_xlabel() for axes in figure.axes} == {"Epoch"}
@@ -318,11 +362,11 @@ def test_loss_curves():
     assert (band[:, 1].min(), band[:, 1].max()) == pytest.approx((0.25, 1.02))
     assert texts(figure) == [METHODS[name].label for name in TRAINED] + ["Training", "Validation"]
     assert "n = 3 runs" in foot(figure) and "smallest to largest" in foot(figure)
-    assert "n = 1 seed" in foot(figures.loss_curves(history(epochs=1, seeds=1)))
+    assert "n = 1 seed" in foot(wrist_figures.loss_curves(history(epochs=1, seeds=1)))
 
 
 def test_weight_schedules():
-    figure = figures.weight_schedules(history(epochs=5, methods=TRAINED[:4]))
+    figure = wrist_figures.weight_schedules(history(epochs=5, methods=TRAINED[:4]))
     assert [axes.get_title() for axes in figure.axes] == [METHODS[m].label for m in TRAINED[:4]]
     total, alpha, beta = figure.axes[0].lines
     assert list(alpha.get_ydata()) == [0, 0.25, 0.5, 0.75, 1]
@@ -337,5 +381,5 @@ def test_panels_of_one_scale_show_all_of_each_curve():
     frame = history()
     frame.loc[frame["method"] == "complementary", "train_loss"] *= 5
     shown = frame[frame["method"].isin(["complementary", "fixed_half"])]
-    figure = figures.loss_curves(frame)
+    figure = wrist_figures.loss_curves(frame)
     assert all(axes.get_ylim()[1] >= shown["train_loss"].max() for axes in figure.axes[:2])

@@ -1,6 +1,7 @@
 """Losses of self-supervision against slow loops in float64 and the libraries that have them."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -91,8 +92,11 @@ def test_two_views_are_those_of_lightly(views):
 
 def test_labels_are_those_of_pytorch_metric_learning(views):
     unique = torch.where(LABELS < 0, 10 + torch.arange(5), LABELS).repeat(3)
-    ours = lambda v: supervised_contrastive(v, LABELS, 0.2)  # noqa: E731
-    theirs = lambda v: SupConLoss(0.2)(v.flatten(0, 1), unique)  # noqa: E731
+    ours = partial(supervised_contrastive, labels=LABELS, temperature=0.2)
+
+    def theirs(v):
+        return SupConLoss(0.2)(v.flatten(0, 1), unique)
+
     assert ours(views).item() == pytest.approx(theirs(views).item(), rel=1e-6)
     np.testing.assert_allclose(gradient(ours, views), gradient(theirs, views), rtol=1e-4, atol=1e-7)
 

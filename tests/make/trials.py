@@ -1,43 +1,55 @@
 """Folders of trials without a training: a network with any weights, its trial, made-up metrics."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import torch
 from torch import nn
 
-from lib.studies.hand import segmentation as hand_segmentation, trials as hand_trials
-from lib.studies.humerus import learner as humerus_learner, trials as humerus_trials
-from lib.studies.knee import learn as knee, trials as knee_trials
-from lib.studies.pediatric import (
-    learn as pediatric,
-    learning as pediatric_learning,
-    trials as pediatric_trials,
-)
-from lib.studies.wrist import learn as wrist, trials as wrist_trials
+from lib.engine.study import Request, Source
+from lib.engine.trials import Trial
+from lib.studies.humerus.learn import Learner
+from lib.studies.knee.trials import trial_for
+from lib.studies.pediatric.learn import Adversaries
+from lib.studies.registry import STUDIES
 from lib.training.checkpoints import save_weights
 
 
-def _pediatric_trial() -> dict:
-    listed = pediatric_trials.joint_trials("smoke", "ankle", [0], 42, "cpu")["network"]
-    return next(trial for trial in listed if trial["method"] == pediatric.PROPOSED)
+def listed(study: str, **options) -> list[Trial]:
+    """All trials of a smoke run on data that nobody looks at."""
+    chosen, source = STUDIES[study], Source("", "data", 3)
+    sources = dict.fromkeys(chosen.scenes, source)
+    stages = chosen.trials("smoke", 42, "cpu", sources, **options)
+    return [trial for stage in stages for trial in stage]
+
+
+def _first(study: str, method: str) -> Trial:
+    return next(trial for trial in listed(study) if trial.method == method)
+
+
+def _small_knee() -> Trial:
+    request = Request(STUDIES["knee"].settings("smoke"), 42, "cpu", {}, {}, str)
+    return trial_for(request, "frame_split", "fcn_unet", "ce1")
 
 
 TRIALS = {
-    "humerus": humerus_trials.base_trials("smoke", 42)[0] | {"image_size": 32},
-    "wrist": wrist_trials.trials("smoke", 42)[0],
-    "pediatric": _pediatric_trial(),
-    "knee": knee_trials.study_trials("smoke", 42, models=[("fcn_unet", "ce1")])[0],
-    "hand": hand_trials.segmentation_trials("smoke", 42)[0],
+    "humerus": replace(listed("humerus")[0], image_size=32),
+    "wrist": listed("wrist")[0],
+    "pediatric": _first("pediatric", "res_unet/multi/comb"),
+    "knee": _small_knee(),
+    "hand": _first("hand", "mose"),
 }
-BUILD = {
-    "humerus": lambda trial: humerus_learner.Learner(trial, 5),
-    "wrist": wrist.network,
-    "pediatric": pediatric_learning.segmentation_network,
-    "knee": knee.build,
-    "hand": hand_segmentation.build,
-}
+
+
+def untrained(study: str) -> nn.Module:
+    """What the trial of a study trains, with its first weights."""
+    if study == "humerus":
+        return Learner(TRIALS[study], 5)
+    if study == "pediatric":
+        return Adversaries(TRIALS[study], None)
+    return STUDIES[study].reader.network(TRIALS[study])
 
 
 class Bright(nn.Module):
@@ -52,25 +64,26 @@ class Bright(nn.Module):
         self.structures, self.level, self.classes = structures, level, classes
 
     def forward(self, x):
-        found = (self.scale * (x[:, :1] - self.level)).expand(-1, self.structures, -1, -1)
+        bright = (self.scale * (x[:, :1] - self.level)).expand(-1, self.structures, -1, -1)
         if not self.classes:
-            return found
-        others = torch.full_like(found[:, 1:], -1e6)
-        return torch.cat([torch.zeros_like(found[:, :1]), found[:, :1], others], 1)
+            return bright
+        others = torch.full_like(bright[:, 1:], -1e6)
+        return torch.cat([torch.zeros_like(bright[:, :1]), bright[:, :1], others], 1)
 
 
 def make_trial_folder(
-    folder: Path, trial: dict, network: nn.Module | None = None, data: str = "0123456789abcdef"
+    folder: Path, trial: Trial, network: nn.Module | None = None, data: str = "0123456789abcdef"
 ) -> Path:
     """Write config.json, weights.safetensors and metrics.csv of a finished trial."""
     folder.mkdir(parents=True)
     torch.manual_seed(0)
-    save_weights(folder / "weights.safetensors", network or BUILD[trial["study"]](trial))
-    config = {"trial": trial, "data": data, "code": {}, "versions": {"torch": "2"}}
+    save_weights(folder / "weights.safetensors", network or untrained(trial.study))
+    config = {"trial": trial.to_json(), "data": data, "versions": {"torch": "2"}}
+    config |= {"name": trial.name, "code": "", "modules": {}}
     (folder / "config.json").write_text(json.dumps(config))
     values = {("a", "s1"): 0.5, ("b", "s1"): 0.7, ("c", "s2"): 0.9}
     rows = [
-        {"study": trial["study"], "case": case, "subject": subject, "structure": "first",
+        {"study": trial.study, "case": case, "subject": subject, "structure": "first",
          "metric": metric, "unit": unit, "value": value * factor}
         for (case, subject), value in values.items()
         for metric, unit, factor in (("dice", "fraction", 1), ("tp", "px", 100))

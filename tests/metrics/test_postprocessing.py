@@ -12,7 +12,7 @@ from lib.metrics.postprocessing import (
     clean_bones,
     clean_union,
     close_by_ball,
-    labels_of_claims,
+    labels_by_argmax,
     largest_components,
 )
 
@@ -156,8 +156,8 @@ def test_closing_leaves_its_input_and_has_no_effect_twice():
 
 def test_claims_by_hand():
     probabilities = np.array([[0.9, 0.6, 0.4, 0.5], [0.2, 0.7, 0.3, 0.5]]).reshape(2, 1, 1, 4)
-    assert labels_of_claims(probabilities).ravel().tolist() == [1, 2, 0, 0]
-    assert labels_of_claims(probabilities, 0.35).ravel().tolist() == [1, 2, 1, 1]
+    assert labels_by_argmax(probabilities).ravel().tolist() == [1, 2, 0, 0]
+    assert labels_by_argmax(probabilities, 0.35).ravel().tolist() == [1, 2, 1, 1]
 
 
 def two_bones():

@@ -12,7 +12,7 @@ from lib.base.errors import OsteoBookError, SettingError
 from lib.engine.complexity import gigaflops
 from lib.metrics import dice
 from lib.models import pretrained
-from lib.models.knee_networks import FAMILIES, NETWORKS, R10, WIDTHS, encoder_of, knee_network
+from lib.models.knee_networks import NETWORKS, R10, WIDTHS, encoder_of, knee_network
 from lib.models.knee_parameters import parameter_table
 from lib.models.pooling import AveragePool, pool_by_products
 from lib.models.pretrained import CLASSIFIERS, imagenet_weights, published_at
@@ -21,6 +21,8 @@ from lib.training.loop import mixed_precision
 # isort: split
 import segmentation_models_pytorch as smp
 import timm
+
+LIBRARY = [name for name, family in NETWORKS.items() if family.library is not None]
 
 
 @pytest.fixture(scope="module")
@@ -37,18 +39,24 @@ def test_parameters_differ_from_the_framework_as_stated():
     """What MMSegmentation has more or less, layer by layer."""
     table = parameter_table().set_index("network")
     assert list(table.index) == list(NETWORKS)
+    pspnet = [
+        (1 - 9) * 4096 * 512,  # joined by 1 x 1
+        (9 - 1) * 512 * 4,  # classified by 3 x 3
+        512 - 2 * 512,  # bias, no batch norm
+    ]
+    deeplabv3plus = [
+        (1 - 9) * 2560 * 512,  # joined by 1 x 1,
+        9 * 512 + 512 * 512 + 2 * 512,  # and a separable 3 x 3
+        -(9 * 512 + 512 * 512 + 4 * 512),  # second separable convolution of the decoder
+        -3 * 2 * 2048 - 2 * 560,  # batch norm inside separable ones
+    ]
     assert table.difference.to_dict() == {
         "fcn_unet": 0,
-        "pspnet": (1 - 9) * 4096 * 512  # joined by 1 x 1
-        + (9 - 1) * 512 * 4  # classified by 3 x 3
-        + 512 - 2 * 512,  # bias, no batch norm
-        "deeplabv3plus": (1 - 9) * 2560 * 512  # joined by 1 x 1,
-        + 9 * 512 + 512 * 512 + 2 * 512  # and a separable 3 x 3
-        - (9 * 512 + 512 * 512 + 4 * 512)  # second separable convolution of the decoder
-        - 3 * 2 * 2048 - 2 * 560,  # batch norm inside separable ones
+        "pspnet": sum(pspnet),
+        "deeplabv3plus": sum(deeplabv3plus),
         "upernet": 2 * (256 + 512 + 1024 + 2048),  # layer norms
         "segformer": 4 * 256 - 4 * 2 * 256,  # bias, no batch norm
-    }  # fmt: skip
+    }
     millions = {"fcn_unet": 29.06, "pspnet": 48.96, "deeplabv3plus": 43.58, "upernet": 66.40}
     for name, value in (millions | {"segformer": 24.72}).items():
         assert table.mmsegmentation[name] / 1e6 == pytest.approx(value, abs=0.01)
@@ -125,13 +133,12 @@ def test_auxiliary_head_trains_the_stage_below_it(name):
     assert sum(p.grad.abs().sum() for p in stage.parameters()) > 0
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", LIBRARY)
 def test_same_logits_as_the_library_with_the_same_weights(name):
     network = knee_network(name, "quick").eval()
-    build, options = FAMILIES[name]
-    theirs = build(
-        encoder_weights=None, classes=4, upsampling=1, **options, **WIDTHS["quick"][name]
-    )
+    family = NETWORKS[name]
+    build, options = family.library, family.options
+    theirs = build(encoder_weights=None, classes=4, upsampling=1, **options, **NETWORKS[name].quick)
     theirs.encoder.load_state_dict(network.encoder.state_dict())
     theirs.decoder.load_state_dict(network.decoder.state_dict())
     theirs.segmentation_head.load_state_dict(network.last[1].state_dict())
@@ -236,7 +243,7 @@ def published(name, width="quick"):
 
 
 @pytest.mark.parametrize("suffix", ["pth", "safetensors"])
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", LIBRARY)
 def test_encoder_takes_published_weights_from_a_file(name, suffix, tmp_path):
     state, path = published(name), tmp_path / f"weights.{suffix}"
     save_file(state, path) if suffix == "safetensors" else torch.save(state, path)
@@ -244,12 +251,12 @@ def test_encoder_takes_published_weights_from_a_file(name, suffix, tmp_path):
     for key, value in found.items():
         assert torch.equal(value, state[key.removeprefix("model.")])
     left = {key for key in state if key not in {k.removeprefix("model.") for k in found}}
-    short = WIDTHS["quick"][name].get("encoder_depth") == 4  # built without the last stage
+    short = NETWORKS[name].quick.get("encoder_depth") == 4  # built without the last stage
     assert all(key.startswith(CLASSIFIERS + ("layer4.",) * short) for key in left)
 
 
 def test_the_papers_encoders_take_their_libraries_weights(paper):
-    for name in FAMILIES:
+    for name in LIBRARY:
         keys = {key.removeprefix("model.") for key in paper[name].encoder.state_dict()}
         if encoder_of(name).startswith("tu-"):
             keys |= {"fc.weight", "fc.bias"}

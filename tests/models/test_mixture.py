@@ -37,8 +37,11 @@ def mixture():
 
 
 def counted_by_hand(widths, modules, classes, latent):
-    """Three convolutions a block with two normalisation vectors each; the rest with biases."""
-    block = lambda a, b: 9 * b * (a + 2 * b) + 6 * b  # noqa: E731
+    """Three convolutions per block with two normalisation vectors each; the rest with biases."""
+
+    def block(a, b):
+        return 9 * b * (a + 2 * b) + 6 * b
+
     encoder = sum(block(a, b) for a, b in zip((1, *widths), widths, strict=False))
     decoder, up = 0, widths[-1]
     for level in range(len(widths) - 2, -1, -1):

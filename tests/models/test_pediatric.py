@@ -8,14 +8,14 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from lib.base.errors import OsteoBookError, SettingError
 from lib.models import count_parameters, pediatric_encoders, pediatric_networks
 from lib.models.discriminator import CodeDiscriminator, MaskDiscriminator
-from lib.models.pediatric_networks import PAPER_WIDTHS, class_probabilities, pediatric_network
+from lib.models.pediatric_networks import NETWORKS, class_probabilities, pediatric_network
 from lib.models.shape_autoencoder import ShapeAutoencoder, frozen, pooled_codes
 
 # isort: split
 from torchvision.models import densenet121, resnet50
 from torchvision.models.vgg import cfgs, make_layers
 
-PRETRAINED = tuple(PAPER_WIDTHS)[1:]
+PRETRAINED = tuple(pediatric_encoders.IMAGENET)
 
 
 def slices(height, width):
@@ -154,7 +154,7 @@ def test_random_encoders_neither_lose_nor_enlarge_the_signal(backbone):
 # --- form
 
 
-@pytest.mark.parametrize("backbone", PAPER_WIDTHS)
+@pytest.mark.parametrize("backbone", NETWORKS)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_networks_keep_the_size_and_train_every_parameter(backbone, channels):
     torch.manual_seed(0)
@@ -168,7 +168,7 @@ def test_networks_keep_the_size_and_train_every_parameter(backbone, channels):
         network(torch.randn(2, 1, 40, 32))
 
 
-@pytest.mark.parametrize("backbone", PAPER_WIDTHS)
+@pytest.mark.parametrize("backbone", NETWORKS)
 def test_skips_reach_the_output(backbone):
     """Another image's level in one place changes the logits."""
     torch.manual_seed(0)
@@ -306,7 +306,7 @@ def test_discriminator_learns_wrong_masks():
     assert real.mean() > 1 > -1 > fake.mean()
 
 
-@pytest.mark.parametrize("backbone", PAPER_WIDTHS)
+@pytest.mark.parametrize("backbone", NETWORKS)
 def test_narrow_networks_from_scratch_learn(backbone):
     torch.manual_seed(0)
     image, mask = slices(32, 32)

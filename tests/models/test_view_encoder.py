@@ -1,4 +1,4 @@
-"""Encoder of crops: shapes, one pass a size, prototypes and their queue."""
+"""Encoder of crops: shapes, one pass per size, prototypes and their queue."""
 
 from functools import partial
 
@@ -24,9 +24,9 @@ def views():
     return [torch.randn(3, 3, size, size, generator=generator) for size in (48, 48, 24, 24, 24, 24)]
 
 
-@pytest.mark.parametrize(("name", "features", "count"), [
-    ("resnet18", 512, 11_176_512), ("resnet50", 2048, 23_508_032),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "features", "count"), [("resnet18", 512, 11_176_512), ("resnet50", 2048, 23_508_032)]
+)
 def test_encoders_are_those_of_torchvision(name, features, count):
     network = Encoder(name)
     assert sum(p.numel() for p in network.parameters()) == count

@@ -36,10 +36,7 @@ def side_marker(
 def ring(frame: Frame, centre, axis, radius_mm: float, width_mm=3.0, wall_mm=1.5) -> Tensor:
     """Millimetres of metal of a finger ring seen edge on; ``axis``: the finger's 2-D direction."""
     axis = np.asarray(axis[:2], float) / np.linalg.norm(axis[:2])
-    whole = frame.whole()
-    dx, dy = whole.x - float(centre[0]), whole.y - float(centre[1])
-    along = dx * float(axis[0]) + dy * float(axis[1])
-    across = dx * float(axis[1]) - dy * float(axis[0])
+    along, across = frame.whole().along(centre, axis)
     walls = [
         (r * r - across * across).clamp(min=0).sqrt() for r in (radius_mm, radius_mm - wall_mm)
     ]

@@ -1,4 +1,4 @@
-"""Random numbers of a scene: one stream a purpose, and draws from its table of ranges."""
+"""Random numbers of a scene: one stream per purpose, and draws from its table of ranges."""
 
 from collections.abc import Mapping
 

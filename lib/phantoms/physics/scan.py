@@ -1,12 +1,14 @@
 """What the MR scenes share: the grid of an examination, its textures, and the finished image."""
 
+from collections.abc import Iterable, Sequence
+
 import numpy as np
 import torch
 
-from lib.phantoms.phantom import Phantom
 from lib.phantoms.physics.mr import bias_field, with_motion_ghosts, with_rician_noise
 from lib.phantoms.shapes.canvas import Canvas, Grid, centred_grid, noise
-from lib.phantoms.shapes.tissue import Textures
+from lib.phantoms.shapes.geometry import Pose
+from lib.phantoms.shapes.tissue import Bone, Textures, paint_bone
 
 PAPER_SIZE = 256  # pixels to which the study reduces every slice
 
@@ -57,27 +59,30 @@ def draw_textures(grid: Grid, along_fibres_mm, rng: np.random.Generator, device:
     return Textures(*(field.to(device)[:, None] for field in fields))
 
 
-def finished(canvas: Canvas, rng, noise_share: float, bias: float, motion_px: float) -> np.ndarray:
-    """Coil shading, ghosts if the patient moved, Rician noise; fat is about 1000.
-
-    ``noise_share`` is the noise's standard deviation in units of the signal of fat.
-    """
-    signal = canvas.magnitude()
-    fat = float(np.hypot(*canvas.signals["fat"]))
-    signal = signal * (1000 / fat) * bias_field(canvas.grid.shape, rng, bias).to(canvas.device)
-    if motion_px:
-        signal = with_motion_ghosts(signal, motion_px, float(rng.uniform(6, 11)), rng)
-    return with_rician_noise(signal, 1000 * noise_share, rng).cpu().numpy()
-
-
 def examined(
-    image: np.ndarray, parts: dict[str, dict[str, torch.Tensor]], grid: Grid, truth: dict
-) -> Phantom:
-    """The case; ``parts`` are what ``paint_bone`` returned of every structure.
+    canvas: Canvas,
+    bones: Iterable[tuple[Bone, Pose]],
+    structures: Sequence[str],
+    textures: Textures,
+    subject: dict,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Paint the bones over the soft tissue and take the image.
 
-    Masks: every structure's bone, then every structure's "<structure>_cartilage".
+    Masks: the bone of each structure, then each structure's "<structure>_cartilage".
     """
-    masks = {name: part["bone"] for name, part in parts.items()}
-    masks |= {f"{name}_cartilage": part["cartilage"] for name, part in parts.items()}
+    parts = {bone.name: paint_bone(canvas, bone, place, textures) for bone, place in bones}
+    masks = {name: parts[name]["bone"] for name in structures}
+    masks |= {f"{name}_cartilage": parts[name]["cartilage"] for name in structures}
     masks = {name: mask.cpu().numpy() for name, mask in masks.items()}
-    return Phantom(image, masks, grid.spacing_mm, truth | {"affine": grid.affine.tolist()})
+    return _finished(canvas, rng, subject), masks
+
+
+def _finished(canvas: Canvas, rng: np.random.Generator, subject: dict) -> np.ndarray:
+    """Coil shading, ghosts if the patient moved, Rician noise; fat is about 1000."""
+    fat = float(np.hypot(*canvas.signals["fat"]))
+    shading = bias_field(canvas.grid.shape, rng, subject["bias"]).to(canvas.device)
+    signal = canvas.magnitude() * (1000 / fat) * shading
+    if motion_px := subject.get("motion_px"):
+        signal = with_motion_ghosts(signal, motion_px, float(rng.uniform(6, 11)), rng)
+    return with_rician_noise(signal, 1000 * subject["noise"], rng).cpu().numpy()

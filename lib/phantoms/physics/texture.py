@@ -56,11 +56,7 @@ def sample_tile(tile: Tensor, along_mm: Tensor, across_mm: Tensor) -> Tensor:
 
 
 def smooth_field(
-    rng: np.random.Generator,
-    height: int,
-    width: int,
-    cells: int,
-    device: str = "cpu",
+    rng: np.random.Generator, height: int, width: int, cells: int, device: str = "cpu"
 ) -> Tensor:
     """Slow random field (height x width, SD about 0.7) with ``cells`` bumps along the height."""
     columns = max(2, round(cells * width / height))

@@ -9,11 +9,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lib.phantoms.physics.texture import sample_tile
-from lib.phantoms.shapes.geometry import Frame, Pose, chord
+from lib.phantoms.shapes.geometry import Frame, chord
 from lib.phantoms.shapes.plate import closed_spline, signed_distance
 
 CORTEX_GRAIN = 0.05  # relative density changes of compact bone
 MARROW_FAT = 0.6  # share of fat in the marrow of an adult's limbs
+COLLAGEN = 0.06  # a tendon's attenuation above muscle's
+MOST = 0.85  # share of the soft tissue on a ray that fat may replace
 PROXIMITY_MM = 6.0  # a piece of soft tissue lends its thickness to about this distance
 
 
@@ -29,9 +31,7 @@ class Bone(NamedTuple):
     structure: str = ""
     density: float = 0.25
     grain: float = 0.45
-
-    def moved(self, pose: Pose) -> "Bone":
-        return self._replace(solid=self.solid.moved(pose))
+    PARTS = ("solid",)
 
 
 class Projection(NamedTuple):
@@ -86,9 +86,7 @@ class Limb(NamedTuple):
     end: Sequence[float]
     radius: tuple[float, float]
     depth: tuple[float, float]
-
-    def moved(self, pose: Pose) -> "Limb":
-        return self._replace(start=_moved2(pose, self.start), end=_moved2(pose, self.end))
+    POINTS = ("start", "end")
 
 
 class Sheet(NamedTuple):
@@ -97,13 +95,7 @@ class Sheet(NamedTuple):
     outline: np.ndarray
     half_thickness: float
     rim: float
-
-    def moved(self, pose: Pose) -> "Sheet":
-        return self._replace(outline=np.array([_moved2(pose, p) for p in self.outline]))
-
-
-def _moved2(pose: Pose, point: Sequence[float]) -> np.ndarray:
-    return pose.point(np.array([*point[:2], point[2] if len(point) > 2 else 0.0]))[:2]
+    POINTS = ("outline",)
 
 
 def soft_tissue(
@@ -145,7 +137,7 @@ def _limb(limb: Limb, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _sheet(sheet: Sheet, x: Tensor, y: Tensor) -> tuple[Tensor, float, float]:
-    distance = signed_distance(torch.stack([x, y], -1), closed_spline(sheet.outline, 8))
+    distance = signed_distance(torch.stack([x, y], -1), closed_spline(sheet.outline[:, :2], 8))
     return distance, float(sheet.half_thickness), float(sheet.rim)
 
 
@@ -178,3 +170,21 @@ def materials(projection: Projection, soft_mm: Tensor, fat_mm: Tensor) -> dict[s
         "fat": fat + MARROW_FAT * marrow,
         "soft": muscle + (1 - MARROW_FAT) * marrow,
     }
+
+
+def thickness(frame: Frame, solids: Sequence) -> Tensor:
+    """Millimetres inside the solids along every ray, H x W; overlaps take the thickest."""
+    total = torch.zeros(frame.height, frame.width, device=frame.device)
+    for solid in solids:
+        window = frame.window(solid.bounds())
+        if window is not None:
+            at = (window.rows, window.columns)
+            total[at] = torch.maximum(total[at], chord(solid.section(window.x, window.y).outer))
+    return total
+
+
+def exchange_fat(paths: dict, pads_mm: Tensor, tendons_mm: Tensor) -> dict:
+    """Fat pads take the place of muscle, tendons that of the pads; a tendon is denser than both."""
+    fat = torch.minimum((pads_mm - tendons_mm).clamp(min=0), MOST * paths["soft"])
+    soft = paths["soft"] - fat + COLLAGEN * torch.minimum(tendons_mm, paths["soft"])
+    return paths | {"soft": soft, "fat": paths["fat"] + fat}

@@ -183,8 +183,8 @@ class Canvas:
         blocks = first.repeat_interleave(BLOCK, 0).repeat_interleave(BLOCK, 1)
         starts = [box[i].start for i in (0, 2, 3)]
         d, h, w = (box[i].stop - box[i].start for i in (0, 2, 3))
-        found = blocks.repeat_interleave(BLOCK, 2)[:d, :h, :w].nonzero(as_tuple=True)
-        return tuple(i + start for i, start in zip(found, starts, strict=True))
+        near = blocks.repeat_interleave(BLOCK, 2)[:d, :h, :w].nonzero(as_tuple=True)
+        return tuple(i + start for i, start in zip(near, starts, strict=True))
 
     def points_of(self, voxels: tuple[Tensor, Tensor, Tensor]) -> Points:
         """Coordinates of single voxels as N x sub-slices."""

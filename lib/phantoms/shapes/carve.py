@@ -2,7 +2,7 @@
 
 A convex solid meets every ray in one stretch. Planes, balls and ellipsoids shorten it (joint
 surfaces) or are taken out of it (sockets), and cracks divide it into fragments, which can then be
-moved like any solid. Chords, and so masks, stay exact in any pose in which the solid's own are.
+transformed like any solid. Chords and masks are exact in any pose in which the solid's own are.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lib.phantoms.shapes.geometry import FAR, Ellipsoid, Frame, Pose, Section, Union, chord
+from lib.phantoms.shapes.geometry import FAR, Ellipsoid, Frame, Section, chord, common_bounds
 
 FAR_MM = 3.0  # beyond the highest waves, where only the side of a crack matters
 NEAR_MM = 28.0  # from a crack's middle to its rim at most
@@ -25,9 +25,7 @@ class Plane:
 
     point: np.ndarray
     normal: np.ndarray
-
-    def moved(self, pose: Pose) -> "Plane":
-        return Plane(pose.point(self.point), pose.direction(self.normal))
+    POINTS, DIRECTIONS = ("point",), ("normal",)
 
     def shifted(self, distance_mm: float) -> "Plane":
         return replace(self, point=np.asarray(self.point) + distance_mm * self.unit)
@@ -52,9 +50,7 @@ class Ball:
 
     centre: np.ndarray
     radius: float
-
-    def moved(self, pose: Pose) -> "Ball":
-        return replace(self, centre=pose.point(self.centre))
+    POINTS = ("centre",)
 
     def shifted(self, distance_mm: float) -> "Ball":
         return replace(self, radius=self.radius + distance_mm)
@@ -84,10 +80,7 @@ class Crack:
     u_axis: np.ndarray
     v_axis: np.ndarray
     waves: Sequence[Sequence[float]] = ()
-
-    def moved(self, pose: Pose) -> "Crack":
-        turned = {k: pose.direction(getattr(self, k)) for k in ("normal", "u_axis", "v_axis")}
-        return replace(self, point=pose.point(self.point), **turned)
+    POINTS, DIRECTIONS = ("point",), ("normal", "u_axis", "v_axis")
 
     def distance(self, x: Tensor, y: Tensor, z: Tensor) -> Tensor:
         """Signed distance in mm along the normal, at points of view coordinates."""
@@ -118,16 +111,7 @@ class Carved:
     cortex: float = 0.6
     sides: Sequence[tuple[Crack, float]] = ()
     within: Ellipsoid | None = None
-
-    def moved(self, pose: Pose) -> "Carved":
-        return Carved(
-            self.solid.moved(pose),
-            [piece.moved(pose) for piece in self.keep],
-            [piece.moved(pose) for piece in self.cut],
-            self.cortex,
-            [(crack.moved(pose), side) for crack, side in self.sides],
-            self.within and self.within.moved(pose),
-        )
+    PARTS = ("solid", "keep", "cut", "sides", "within")
 
     def bounds(self) -> tuple[float, float, float, float]:
         x0, x1, y0, y1 = self.solid.bounds()
@@ -156,7 +140,7 @@ class Carved:
         """Stretches as long as what ``cut`` leaves, which is all that a chord needs."""
         lengths = [high - low for low, high in (outer, core)]
         if self.cut:
-            at = _inside(Union(self.cut).bounds(), x, y)
+            at = _inside(common_bounds(self.cut), x, y)
             xs, ys = x[:, at[1]], y[at[0]]
             holes = zip(*(_both(p, self.cortex, xs, ys, cut=True) for p in self.cut), strict=True)
             for length, (low, high), taken in zip(lengths, (outer, core), holes, strict=True):
@@ -192,13 +176,10 @@ class Broken:
     """One bone in fragments. Where they overlap, each counts: impacted bone is denser."""
 
     fragments: Sequence
-
-    def moved(self, pose: Pose) -> "Broken":
-        return Broken([fragment.moved(pose) for fragment in self.fragments])
+    PARTS = ("fragments",)
 
     def bounds(self) -> tuple[float, float, float, float]:
-        x0, x1, y0, y1 = zip(*(fragment.bounds() for fragment in self.fragments), strict=True)
-        return min(x0), max(x1), min(y0), max(y1)
+        return common_bounds(self.fragments)
 
     def section(self, x: Tensor, y: Tensor) -> Section:
         sums = torch.zeros(5, y.shape[0], x.shape[1], device=x.device)
@@ -270,8 +251,8 @@ def _stretch(low: Tensor, length: Tensor) -> Ends:
 
 def _rows(near: Tensor) -> slice:
     """The rows from the first to the last with any pixel set."""
-    found = torch.nonzero(near.any(1))[:, 0]
-    return slice(int(found[0]), int(found[-1]) + 1) if len(found) else slice(0, 0)
+    rows = torch.nonzero(near.any(1))[:, 0]
+    return slice(int(rows[0]), int(rows[-1]) + 1) if len(rows) else slice(0, 0)
 
 
 def _inside(bounds, x: Tensor, y: Tensor) -> tuple[slice, slice]:

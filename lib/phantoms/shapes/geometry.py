@@ -3,7 +3,7 @@
 View coordinates: x to the right, y up, z towards the X-ray tube; rays run along z. A solid answers
 ``section(x, y)`` with the stretch of each ray inside its outer and its medullary surface, in closed
 form, so that ``chord > 0`` is the exact mask and no voxel grid is needed. Solids are immutable;
-``moved(pose)`` gives the same bone in another place.
+``transformed(solid, pose)`` gives the same bone in another place.
 
 A solid whose own plane or axis is tilted towards the rays is cut by planes that contain them: it is
 sheared, not foreshortened along z. Untilted solids and ellipsoids in any pose are exact.
@@ -11,7 +11,7 @@ sheared, not foreshortened along z. Untilted solids and ellipsoids in any pose a
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, singledispatch
 from typing import NamedTuple
 
 import numpy as np
@@ -75,18 +75,40 @@ class Window(NamedTuple):
     x: Tensor  # 1 x W
     y: Tensor  # H x 1
 
+    def along(self, origin, axis) -> tuple[Tensor, Tensor]:
+        """Millimetres from an origin along a 2-D unit vector and to its right, H x W each."""
+        dx, dy = self.x - float(origin[0]), self.y - float(origin[1])
+        ax, ay = float(axis[0]), float(axis[1])
+        return dx * ax + dy * ay, dx * ay - dy * ax
+
 
 class Pose(NamedTuple):
-    """point -> rotation @ point + shift; the rotation may mirror."""
+    """point -> matrix @ point + shift; the matrix is a rotation times one scale, or its mirror."""
 
-    rotation: np.ndarray
+    matrix: np.ndarray
     shift: np.ndarray
 
-    def point(self, points: np.ndarray) -> np.ndarray:
-        return np.asarray(points, float) @ self.rotation.T + self.shift
+    def point(self, points: Sequence) -> np.ndarray:
+        """Where points (3 or N x 3) go; those with two coordinates lie in the plane z = 0."""
+        points = np.asarray(points, float)
+        if points.shape[-1] == 2:
+            points = np.concatenate([points, np.zeros_like(points[..., :1])], -1)
+        return points @ self.matrix.T + self.shift
 
     def direction(self, vectors: np.ndarray) -> np.ndarray:
-        return np.asarray(vectors, float) @ self.rotation.T
+        return np.asarray(vectors, float) @ self.matrix.T
+
+    def after(self, first: "Pose") -> "Pose":
+        """One pose that does the first, then this one."""
+        return Pose(self.matrix @ first.matrix, self.point(first.shift))
+
+    def inverse(self) -> "Pose":
+        back = np.linalg.inv(self.matrix)
+        return Pose(back, -back @ self.shift)
+
+    @property
+    def scale(self) -> float:
+        return float(abs(np.linalg.det(self.matrix)) ** (1 / 3))
 
 
 def pose(x_deg=0.0, y_deg=0.0, z_deg=0.0, shift=(0, 0, 0), about=(0, 0, 0), mirror=False) -> Pose:
@@ -99,6 +121,27 @@ def pose(x_deg=0.0, y_deg=0.0, z_deg=0.0, shift=(0, 0, 0), about=(0, 0, 0), mirr
         turn = step @ turn
     about = np.asarray(about, float)
     return Pose(turn, about + np.asarray(shift, float) - turn @ about)
+
+
+@singledispatch
+def transformed(thing, pose: Pose):
+    """The same solid, bone or piece of flesh in another place; also all those in a list or dict.
+
+    A class names the fields that change: POINTS move with the pose, DIRECTIONS turn with it, and
+    PARTS are themselves transformed.
+    """
+    if type(thing) in (list, tuple):
+        return [transformed(part, pose) for part in thing]
+    if isinstance(thing, dict):
+        return {name: transformed(part, pose) for name, part in thing.items()}
+    changed = {name: pose.point(getattr(thing, name)) for name in getattr(thing, "POINTS", ())}
+    for name in getattr(thing, "DIRECTIONS", ()):
+        changed[name] = pose.direction(getattr(thing, name))
+    for name in getattr(thing, "PARTS", ()):
+        changed[name] = transformed(getattr(thing, name), pose)
+    if not changed:
+        return thing
+    return thing._replace(**changed) if isinstance(thing, tuple) else replace(thing, **changed)
 
 
 class Section(NamedTuple):
@@ -141,7 +184,7 @@ def _by_start(low: Tensor, high: Tensor) -> tuple[Sequence[Tensor], Sequence[Ten
 def curve_table(knots: Sequence[Sequence[float]], samples: int = 256) -> np.ndarray:
     """Monotone cubic (no overshoot) through knots (t, values...), sampled on t = 0..1; read-only.
 
-    Kept, because views and frames of one subject, and fragments of one bone, share their curves.
+    Cached: the views and frames of a subject and the fragments of a bone share their curves.
     """
     return _curve_table(tuple(tuple(map(float, knot)) for knot in knots), samples)
 
@@ -172,9 +215,6 @@ class Ellipsoid:
     cortex: float = 0.6
     trabecular: float = 1.0
 
-    def moved(self, pose: Pose) -> "Ellipsoid":
-        return replace(self, centre=pose.point(self.centre), axes=pose.rotation @ self.axes)
-
     def bounds(self) -> tuple[float, float, float, float]:
         reach = np.sqrt(((self.axes * np.asarray(self.radii, float)) ** 2).sum(1))
         low, high = np.asarray(self.centre) - reach, np.asarray(self.centre) + reach
@@ -198,6 +238,17 @@ class Ellipsoid:
         return float(self.centre[2]) - b / zz, half
 
 
+@transformed.register
+def _(solid: Ellipsoid, pose: Pose) -> Ellipsoid:
+    return replace(solid, centre=pose.point(solid.centre), axes=pose.matrix @ solid.axes)
+
+
+def common_bounds(solids: Sequence) -> tuple[float, float, float, float]:
+    """x0, x1, y0, y1 in mm around all of several solids."""
+    x0, x1, y0, y1 = zip(*(solid.bounds() for solid in solids), strict=True)
+    return min(x0), max(x1), min(y0), max(y1)
+
+
 @dataclass(frozen=True)
 class Union:
     """One bone made of several convex parts: where they overlap, bone counts once.
@@ -206,13 +257,10 @@ class Union:
     """
 
     parts: Sequence
-
-    def moved(self, pose: Pose) -> "Union":
-        return Union([part.moved(pose) for part in self.parts])
+    PARTS = ("parts",)
 
     def bounds(self) -> tuple[float, float, float, float]:
-        x0, x1, y0, y1 = zip(*(part.bounds() for part in self.parts), strict=True)
-        return min(x0), max(x1), min(y0), max(y1)
+        return common_bounds(self.parts)
 
     def section(self, x: Tensor, y: Tensor) -> Section:
         sections = [part.section(x, y) for part in self.parts]

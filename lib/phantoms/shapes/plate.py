@@ -1,7 +1,7 @@
 """Irregular bones: a closed outline in a plane, thickness falling off at a rounded rim."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -10,7 +10,7 @@ from scipy.interpolate import CubicSpline
 from torch import Tensor
 from torch.nn import functional as F
 
-from lib.phantoms.shapes.geometry import Pose, Section, stretch
+from lib.phantoms.shapes.geometry import Section, stretch
 
 TABLE_CELLS = 72  # cells of the distance table along the longer side of the outline
 MARGIN_MM = 2.0
@@ -85,6 +85,7 @@ class Plate:
     origin: np.ndarray = field(default_factory=lambda: np.zeros(3))
     u_axis: np.ndarray = field(default_factory=lambda: np.array([1.0, 0, 0]))
     v_axis: np.ndarray = field(default_factory=lambda: np.array([0, 1.0, 0]))
+    POINTS, DIRECTIONS = ("origin",), ("u_axis", "v_axis")
 
     @cached_property
     def curve(self) -> np.ndarray:
@@ -94,10 +95,6 @@ class Plate:
     def point(self, u_mm: float, v_mm: float) -> np.ndarray:
         """A 3-D point in the plate's plane."""
         return self.origin + u_mm * self.u_axis + v_mm * self.v_axis
-
-    def moved(self, pose: Pose) -> "Plate":
-        axes = {"u_axis": pose.direction(self.u_axis), "v_axis": pose.direction(self.v_axis)}
-        return replace(self, origin=pose.point(self.origin), **axes)
 
     def bounds(self) -> tuple[float, float, float, float]:
         edge = self.origin + self.curve @ np.stack([self.u_axis, self.v_axis])

@@ -15,6 +15,8 @@ import torch
 from scipy.interpolate import PchipInterpolator
 from torch import Tensor
 
+from lib.phantoms.shapes.geometry import Pose, transformed
+
 FAR = 1e4  # mm; half-spaces and other shapes without bounds
 TABLE_STEP = 0.02  # mm between the tabulated sections of a loft
 
@@ -35,53 +37,15 @@ class Shape(NamedTuple):
     high: np.ndarray
 
 
-class Pose(NamedTuple):
-    """World = matrix @ local + shift; the matrix is a rotation times one scale, or its mirror."""
-
-    matrix: np.ndarray
-    shift: np.ndarray
-
-    def local(self, points: Points) -> Points:
-        back = self.inverse()
-        return Points(
-            *(
-                sum(float(c) * p for c, p in zip(row, points, strict=True) if c) + float(shift)
-                for row, shift in zip(back.matrix, back.shift, strict=True)
-            )
+def local(pose: Pose, points: Points) -> Points:
+    """Points of the world in the frame that ``pose`` leads out of."""
+    back = pose.inverse()
+    return Points(
+        *(
+            sum(float(c) * p for c, p in zip(row, points, strict=True) if c) + float(shift)
+            for row, shift in zip(back.matrix, back.shift, strict=True)
         )
-
-    def world(self, point: Sequence[float]) -> np.ndarray:
-        return self.matrix @ np.asarray(point, float) + self.shift
-
-    def after(self, first: "Pose") -> "Pose":
-        """This pose applied after another."""
-        return Pose(self.matrix @ first.matrix, self.world(first.shift))
-
-    def inverse(self) -> "Pose":
-        back = np.linalg.inv(self.matrix)
-        return Pose(back, -back @ self.shift)
-
-    @property
-    def scale(self) -> float:
-        return float(abs(np.linalg.det(self.matrix)) ** (1 / 3))
-
-
-def rotation(x: float = 0.0, y: float = 0.0, z: float = 0.0) -> np.ndarray:
-    """Rotation about x, then y, then z, in degrees (3 x 3, right-handed)."""
-    matrix = np.eye(3)
-    for axis, degrees in enumerate((x, y, z)):
-        c, s = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
-        turn = np.eye(3)
-        a, b = (axis + 1) % 3, (axis + 2) % 3
-        turn[a, a], turn[a, b], turn[b, a], turn[b, b] = c, -s, s, c
-        matrix = turn @ matrix
-    return matrix
-
-
-def turned(matrix: np.ndarray, pivot: Sequence[float] = (0, 0, 0)) -> Pose:
-    """Pose that turns about a point."""
-    pivot = np.asarray(pivot, float)
-    return Pose(matrix, pivot - matrix @ pivot)
+    )
 
 
 # --- primitives ----------------------------------------------------------------------------------
@@ -251,11 +215,11 @@ def grown(shape: Shape, by: float) -> Shape:
     return Shape(lambda p: shape.distance(p) - by, shape.low - by, shape.high + by)
 
 
-def moved(shape: Shape, pose: Pose) -> Shape:
-    """The solid in the frame that ``pose`` leads to."""
-    corners = np.array([pose.world(c) for c in product(*zip(shape.low, shape.high, strict=True))])
+@transformed.register
+def _(shape: Shape, pose: Pose) -> Shape:
+    corners = pose.point(list(product(*zip(shape.low, shape.high, strict=True))))
 
     def distance(p: Points) -> Tensor:
-        return shape.distance(pose.local(p)) * pose.scale
+        return shape.distance(local(pose, p)) * pose.scale
 
     return Shape(distance, corners.min(0), corners.max(0))

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from lib.phantoms.shapes.canvas import Canvas, Patch
-from lib.phantoms.shapes.solids import Points, Pose, Shape, common, grown, moved
+from lib.phantoms.shapes.geometry import Pose, transformed
+from lib.phantoms.shapes.solids import Points, Shape, common, grown, local
 
 Field = Callable[[Points], Tensor | float]
 
@@ -61,13 +62,13 @@ def paint_bone(canvas: Canvas, bone: Bone, pose: Pose, textures: Textures) -> di
         part: torch.zeros(canvas.grid.shape, dtype=torch.bool, device=canvas.device)
         for part in ("bone", "cartilage")
     }
-    voxels = canvas.near(moved(bone.outline, pose), canvas.pixel_mm + 0.5)
+    voxels = canvas.near(transformed(bone.outline, pose), canvas.pixel_mm + 0.5)
     if voxels is None:
         return masks
     d, h, w = voxels
     patch = Patch(canvas.water[d, :, h, w], canvas.fat[d, :, h, w])
     fine, wide = textures.fine[d, :, h, w], textures.wide[d, :, h, w]
-    p = pose.local(canvas.points_of(voxels))
+    p = local(pose, canvas.points_of(voxels))
     outer = bone.outline.distance(p) * pose.scale
     ossified = outer + bone.mantle(p)
     canvas.paint(patch, 0.8 * canvas.coverage(outer - 0.35), "fascia")  # perichondrium

@@ -1,13 +1,13 @@
 """Long bones: generalised cylinders with closed-form chords."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from lib.phantoms.shapes.geometry import Pose, Section, curve_table, stretch
+from lib.phantoms.shapes.geometry import Section, curve_table, stretch
 
 CAP_EXPONENT = 2.6  # superellipse of a rounded bone end: 2 is a circle, larger is flatter
 
@@ -36,6 +36,7 @@ class Tube:
     bow: tuple[float, float] = (0.0, 0.0)
     right: np.ndarray | None = None
     front: np.ndarray | None = None
+    POINTS, DIRECTIONS = ("start", "end"), ("right", "front")
 
     def __post_init__(self) -> None:
         start, end = np.asarray(self.start, float), np.asarray(self.end, float)
@@ -59,11 +60,6 @@ class Tube:
         """A 3-D point in the bone's coordinates, to hang other bones on (bow not included)."""
         base = self.start + t * (self.end - self.start)
         return base + right_mm * self.right + front_mm * self.front
-
-    def moved(self, pose: Pose) -> "Tube":
-        ends = {"start": pose.point(self.start), "end": pose.point(self.end)}
-        sides = {"right": pose.direction(self.right), "front": pose.direction(self.front)}
-        return replace(self, **ends, **sides)
 
     def bounds(self) -> tuple[float, float, float, float]:
         reach = np.abs(np.asarray(self.profile)[:, 1:]).max() + np.abs(self.bow).max() + 2

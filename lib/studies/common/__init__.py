@@ -1,1 +1,1 @@
-"""What several studies share: frames, kinds of images, measures, costs."""
+"""What several studies share: frames, kinds of images, measures, what printed scores imply."""

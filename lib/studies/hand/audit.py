@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from lib.base.paths import REFERENCE
-from lib.studies.wrist.audit import implied_prevalence, rounding_interval
+from lib.studies.common.implied_scores import implied_prevalence, rounding_interval
 
 SUBJECTS, TEST_SHARE = 192, 0.1
 TEST = round(SUBJECTS * TEST_SHARE)

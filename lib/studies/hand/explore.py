@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lib.studies.hand.data import Data
-from lib.studies.hand.figures.hand_case import hand_case
+from lib.studies.hand.figures.case import case_summary
 from lib.studies.hand.methods import MASKED, METHODS, SUPERVISED
 from lib.studies.hand.pictures import label_map
 from lib.studies.hand.scores import THRESHOLD
@@ -34,7 +34,7 @@ def explorer(
     def draw(case: str, method: str, threshold: float) -> Figure:
         n = names.index(case)
         scored = masked[(masked["case"] == case) & (masked["method"] == method)]
-        return hand_case(
+        return case_summary(
             data.images[rows[n]] / 255, label_map(masks[n]), entropy[n], scored, threshold, case
         )
 

@@ -8,10 +8,11 @@ import torch
 from matplotlib.figure import Figure
 
 from lib.data.prepared import THRESHOLD
-from lib.figures import loss_explorer, method_style
 from lib.losses.boundary import signed_distance
 from lib.losses.focal import foreground_alpha
+from lib.studies.common.dice_savings import dice_savings
 from lib.studies.humerus.data import load, split
+from lib.studies.humerus.figures import loss_explorer, method_style
 from lib.studies.humerus.learn import probabilities
 from lib.studies.humerus.methods import TERMS, term_value
 from lib.studies.humerus.results import final_model
@@ -87,11 +88,3 @@ def focal_costs(p: np.ndarray, mask: np.ndarray, alpha: float | None) -> np.ndar
     if alpha is None:
         return entropy
     return np.where(mask, alpha, 1 - alpha) * (1 - right) ** 2 * entropy
-
-
-def dice_savings(p: np.ndarray, mask: np.ndarray, smooth: float = 1.0) -> np.ndarray:
-    """What the soft Dice loss falls by if one pixel alone were predicted right."""
-    overlap, size = (p * mask).sum(), p.sum() + mask.sum()
-    change = mask - p
-    mended = (2 * (overlap + change * mask) + smooth) / (size + change + smooth)
-    return mended - (2 * overlap + smooth) / (size + smooth)

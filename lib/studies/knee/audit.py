@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from lib.base.paths import REFERENCE
+from lib.studies.common.implied_scores import rounding_interval
 from lib.studies.knee.audit_scores import column_sums, mean_metrics, scores, ties, totals
 from lib.studies.knee.audit_tables import (
     METRICS,
@@ -23,7 +24,6 @@ from lib.studies.knee.audit_tables import (
     table_2,
     table_4,
 )
-from lib.studies.wrist.audit import rounding_interval
 
 BEST = "deeplabv3plus/ce2_dice_bd_50_25_25"
 WEIGHTS = ("alpha2_patella", "beta2_femur", "gamma2_tibia", "eta2_patellar_tendon")

@@ -13,9 +13,11 @@ from lib.evidence.claims import (
     verdict_of_all,
 )
 from lib.evidence.statistics import holm, paired_test, summary
-from lib.studies.knee.learn import SCORES, SPLITS, STRUCTURES
+from lib.studies.knee.data import STRUCTURES
+from lib.studies.knee.learn import SCORES
 from lib.studies.knee.losses import LOSSES
 from lib.studies.knee.results import METRICS, models, rank_stability, scores, with_parts
+from lib.studies.knee.trials import SPLITS
 
 ALPHA = 0.05
 SIGN = {metric: +1 if metric in SCORES else -1 for metric in METRICS}  # of an improvement

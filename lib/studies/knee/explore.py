@@ -7,17 +7,21 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from lib.figures import STRUCTURES as COLOURS, loss_explorer
+from lib.data.prepared import THRESHOLD
+from lib.data.preprocess import imagenet_input
 from lib.losses.boundary import signed_distance
-from lib.studies.humerus.explore import dice_savings
-from lib.studies.knee import learn as knee
+from lib.studies.common.dice_savings import dice_savings
+from lib.studies.knee.data import STRUCTURES, load, split
+from lib.studies.knee.figures import STRUCTURES as COLOURS, loss_explorer
+from lib.studies.knee.learn import fractions
 from lib.studies.knee.losses import MIXES, Terms, needs_distance
 from lib.studies.knee.pictures import final_model
+from lib.studies.knee.trials import KneeTrial
 from lib.training.loop import mixed_precision
 
 
 def explorer(
-    trials: list[dict], folders: list[Path], data_root: str
+    trials: list[KneeTrial], folders: list[Path], data_root: str
 ) -> tuple[Callable[..., Figure], dict]:
     """(draw, choices): ``draw(case, structure, loss, threshold)`` and what each of them may be.
 
@@ -25,17 +29,17 @@ def explorer(
     (low, high, step, start) tuple for a slider.
     """
     trial, network = final_model(trials, folders)
-    network.to(trial["device"]).eval()
-    data = knee.load(trial, data_root)
-    parts = knee.split(trial, data.cases)
-    fractions = knee.fractions(data.masks[parts["train"]])
+    network.to(trial.device).eval()
+    data = load(trial, data_root)
+    parts = split(trial, data)
+    shares = fractions(data.masks[parts["train"]])
     names = data.cases["case"].iloc[parts["test"]].tolist()
 
     def draw(case: str, structure: str, loss: str, threshold: float) -> Figure:
         row = parts["test"][names.index(case)]
-        k, masks = knee.STRUCTURES.index(structure), data.masks[row]
+        k, masks = STRUCTURES.index(structure), data.masks[row]
         logits = _logits(trial, network, data.images[row])
-        terms = Terms(MIXES[loss], fractions)
+        terms = Terms(MIXES[loss], shares)
         cost, gradient = cost_and_gradient(terms, logits, masks, k)
         title = f"{case}, {structure}: {loss}"
         probability = torch.sigmoid(logits[0, k]).numpy()
@@ -46,17 +50,17 @@ def explorer(
 
     choices = {
         "case": names,
-        "structure": list(reversed(knee.STRUCTURES)),
+        "structure": list(reversed(STRUCTURES)),
         "loss": list(MIXES),
-        "threshold": (0.05, 0.95, 0.05, knee.THRESHOLD),
+        "threshold": (0.05, 0.95, 0.05, THRESHOLD),
     }
     return draw, choices
 
 
 @torch.no_grad()
-def _logits(trial: dict, network: torch.nn.Module, image: np.ndarray) -> torch.Tensor:
-    x = torch.from_numpy(knee.imagenet_input(image))[None].to(trial["device"])
-    with mixed_precision(trial["device"]):
+def _logits(trial: KneeTrial, network: torch.nn.Module, image: np.ndarray) -> torch.Tensor:
+    x = torch.from_numpy(imagenet_input(image))[None].to(trial.device)
+    with mixed_precision(trial.device):
         return network(x).float().cpu()
 
 

@@ -8,13 +8,16 @@ import torch
 
 from lib.base.paths import data_root as resolve
 from lib.base.tables import read_table
+from lib.engine.supervised import WEIGHTS, stored_masks
 from lib.evidence.statistics import bootstrap_interval, mean
-from lib.figures import model_label
 from lib.metrics.knee import flexion_angle, patella_height, patella_length
-from lib.studies.knee import learn as knee
+from lib.studies.knee.data import STUDY, Data, load
 from lib.studies.knee.figures.agreement import bland_altman
+from lib.studies.knee.figures.looks import model_label
 from lib.studies.knee.figures.sequences import SequenceFrame
-from lib.studies.knee.results import BONES, SPLITS, models, with_parts
+from lib.studies.knee.learn import network as untrained
+from lib.studies.knee.results import BONES, models, with_parts
+from lib.studies.knee.trials import FINAL, SPLITS, KneeTrial
 from lib.training.checkpoints import load_weights
 
 FRAMES = 6  # of a sequence
@@ -26,14 +29,14 @@ TRUTH = {
 UNITS = {"flexion_angle": "degrees", "patella_height": "ratio", "patella_length": "mm"}
 
 
-def predicted_by(trials: list[dict], folders: list[Path], names: list[str]) -> dict[str, dict]:
+def predicted_by(trials: list[KneeTrial], folders: list[Path], names: list[str]) -> dict[str, dict]:
     """Stored masks of some methods (frame split): method -> row number -> bool 4 x S x S."""
-    found = {}
+    stored = {}
     for trial, folder in zip(trials, folders, strict=True):
-        if trial["method"] in names and trial["dataset"] == SPLITS[0]:
-            rows, masks = knee.stored_masks(folder)
-            found[trial["method"]] = dict(zip(rows.tolist(), masks, strict=True))
-    return {name: found[name] for name in names}
+        if trial.method in names and trial.variant == SPLITS[0]:
+            rows, masks = stored_masks(folder)
+            stored[trial.method] = dict(zip(rows.tolist(), masks, strict=True))
+    return {name: stored[name] for name in names}
 
 
 def hardest_frame(metrics: pd.DataFrame) -> str:
@@ -47,22 +50,24 @@ def hardest_frame(metrics: pd.DataFrame) -> str:
     return change.abs().mean(axis=1).idxmax()
 
 
-def overlay(case: str, masks: dict[str, dict], trial: dict, data_root: str) -> tuple:
+def overlay(case: str, masks: dict[str, dict], trial: KneeTrial, data_root: str) -> tuple:
     """Image, reference and predictions of one frame under several methods, for a figure."""
-    data = knee.load(trial, data_root)
+    data = load(trial, data_root)
     row = int(data.cases.index[data.cases["case"] == case][0])
-    titled = {model_label(*name.split("/"), "\n"): found[row] for name, found in masks.items()}
+    titled = {model_label(*name.split("/"), "\n"): rows[row] for name, rows in masks.items()}
     return data.images[row] / 255, data.masks[row], titled
 
 
-def sequences(masks: dict, truth: pd.DataFrame, trial: dict, data_root: str) -> dict[str, list]:
+def sequences(
+    masks: dict, truth: pd.DataFrame, trial: KneeTrial, data_root: str
+) -> dict[str, list]:
     """Frames along the motion of the first test subject of each side (or of the first two).
 
     Args:
         masks: row number -> predicted masks of one model.
         truth: table of cases, with side and flexion_deg where they are known.
     """
-    data = knee.load(trial, data_root)
+    data = load(trial, data_root)
     cases = data.cases.iloc[sorted(masks)].merge(truth, on="case", how="left")
     cases.index = sorted(masks)
     sided = "side" in cases and cases["side"].notna().any()
@@ -77,25 +82,27 @@ def sequences(masks: dict, truth: pd.DataFrame, trial: dict, data_root: str) -> 
     return shown
 
 
-def _frame(data: knee.Data, row: int, predicted: np.ndarray, facts: pd.Series) -> SequenceFrame:
+def _frame(data: Data, row: int, predicted: np.ndarray, facts: pd.Series) -> SequenceFrame:
     angle = float(facts.get("flexion_deg", np.nan))
     return SequenceFrame(data.images[row] / 255, data.masks[row], predicted, angle)
 
 
 def known_truth(data_root: str) -> pd.DataFrame:
     """What the study's table tells of each case beyond its files; may be the bare case names."""
-    table = read_table(resolve(data_root) / "knee" / "cases.csv")
+    table = read_table(resolve(data_root) / STUDY / "cases.csv")
     wanted = ["case", "side", *TRUTH.values()]
     return table[[name for name in wanted if name in table]]
 
 
-def measurements(masks: dict, truth: pd.DataFrame, trial: dict, data_root: str) -> pd.DataFrame:
+def measurements(
+    masks: dict, truth: pd.DataFrame, trial: KneeTrial, data_root: str
+) -> pd.DataFrame:
     """Flexion, patella height and length of every test frame, from predicted and reference masks.
 
     Columns: source ("predicted", "reference"), measure, unit, subject, case, truth (the phantom's;
     where a table has none, the measurement on the reference masks), value (NaN: not measurable).
     """
-    data = knee.load(trial, data_root)
+    data = load(trial, data_root)
     facts = truth.set_index("case")
     rows = []
     for row, predicted in masks.items():
@@ -103,8 +110,8 @@ def measurements(masks: dict, truth: pd.DataFrame, trial: dict, data_root: str) 
         spacing_mm = data.spacing_mm[row]
         reference = _measure(data.masks[row], spacing_mm)
         measured = _measure(predicted, spacing_mm)
-        for source, found in (("predicted", measured), ("reference", reference)):
-            for name, value in found.items():
+        for source, values in (("predicted", measured), ("reference", reference)):
+            for name, value in values.items():
                 known = TRUTH[name] in facts
                 true = facts.loc[case["case"], TRUTH[name]] if known else reference[name]
                 place = {"source": source, "measure": name, "unit": UNITS[name]}
@@ -156,9 +163,9 @@ def efficiency(metrics: pd.DataFrame, price: pd.DataFrame, seed: int) -> pd.Data
     return pd.DataFrame(rows).merge(price, on="network")
 
 
-def final_model(trials: list[dict], folders: list[Path]) -> tuple[dict, torch.nn.Module]:
+def final_model(trials: list[KneeTrial], folders: list[Path]) -> tuple[KneeTrial, torch.nn.Module]:
     """The paper's best model, trained here, with its trial."""
     for trial, folder in zip(trials, folders, strict=True):
-        if trial["method"] == knee.FINAL and trial["dataset"] == SPLITS[0]:
-            return trial, load_weights(folder / "weights.safetensors", knee.build(trial))
-    raise LookupError(f"no trial of {knee.FINAL}")
+        if trial.keeps_weights:
+            return trial, load_weights(folder / WEIGHTS, untrained(trial))
+    raise LookupError(f"no trial of {FINAL}")

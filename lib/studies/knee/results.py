@@ -5,8 +5,10 @@ import pandas as pd
 
 from lib.evidence.ranking import scoring_criterion
 from lib.evidence.statistics import bootstrap_interval, bootstrap_weights, mean
-from lib.studies.knee.learn import DISTANCES, SCORES, SPLITS, STRUCTURES
+from lib.studies.knee.data import STRUCTURES
+from lib.studies.knee.learn import DISTANCES, SCORES
 from lib.studies.knee.losses import EXTRA, LOSSES, VARIANTS
+from lib.studies.knee.trials import SPLITS
 
 METRICS = (*SCORES, *DISTANCES)
 SCORED = tuple(loss for loss in LOSSES if loss != "ce1")  # the paper leaves CE1 out
@@ -21,8 +23,8 @@ def with_parts(metrics: pd.DataFrame) -> pd.DataFrame:
     return metrics.assign(network=metrics["method"].map(network), loss=metrics["method"].map(loss))
 
 
-def models(metrics: pd.DataFrame, losses=tuple(LOSSES), dataset: str = SPLITS[0]) -> pd.DataFrame:
-    """One row a network, loss and structure: tables 5 to 8 before the scores.
+def models(metrics: pd.DataFrame, losses=LOSSES, dataset: str = SPLITS[0]) -> pd.DataFrame:
+    """One row per network, loss and structure: tables 5 to 8 before the scores.
 
     Columns: network, loss, structure, n (frames), empty (predictions without a pixel), the six
     means, mean_metric1 (of the four overlaps, equation 15), mean_metric2 (of the two distances, px,
@@ -43,7 +45,7 @@ def models(metrics: pd.DataFrame, losses=tuple(LOSSES), dataset: str = SPLITS[0]
 
 
 def scores(table: pd.DataFrame) -> pd.DataFrame:
-    """Points of every scored model: network, loss, one column a structure, total (of 400 at 50)."""
+    """Points of every scored model: network, loss, one column per structure, total (of 400)."""
     scored = table[table["loss"].isin(SCORED)]
     points = [
         part.assign(points=scoring_criterion(part["mean_metric1"], part["mean_metric2"]))

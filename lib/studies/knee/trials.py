@@ -1,110 +1,122 @@
-"""Which trainings the knee study consists of, and on which data: changes no number."""
+"""Which trainings the knee study consists of: nothing here changes a number."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
 
-from lib.base import paths
-from lib.base.errors import SettingError
-from lib.data.cases import find_cases
-from lib.data.manifest import fingerprint
-from lib.engine.profiles import PROFILES, profile_settings
-from lib.engine.synthetic import phantom_root
+from lib.engine.code import Entry
+from lib.engine.study import Request
+from lib.engine.trials import Trial
 from lib.models.knee_networks import NETWORKS, encoder_of
 from lib.models.pretrained import imagenet_weights
-from lib.studies.knee.learn import SPLITS
-from lib.studies.knee.losses import EXTRA, LOSSES, VARIANTS, mix_of
-from lib.training.loop import pick_device
+from lib.studies.knee.losses import EXTRA, LOSSES, MIXES, VARIANTS
 
 QUICK_MINUTES = {"cpu": 0.6, "cuda": 0.05}  # of one quick training: measured, guessed
 GPU_GIGABYTES = 24  # of one training of 16 frames of 512 x 512: guessed
-PHANTOM_SEED = 0  # the same phantoms for every seed of the study
+SPLITS = ("frame_split", "case_split")  # the variants
 # Trained with the case split as well, which measures the leakage: simplest, weighted, best
 LEAKAGE = ("ce1", "ce2", "ce2_dice_bd_50_25_25")
+FINAL = "deeplabv3plus/ce2_dice_bd_50_25_25"  # the paper's best model
 
 
-def find_data(data_root: str, profile: str) -> str:
-    """Data root: the user's where one is given or data/knee exists, else phantoms."""
-    if paths.has_own_data(data_root, "knee"):
-        return str(paths.data_root(data_root))
-    settings = profile_settings("knee", profile)
-    root = phantom_root("knee", settings["phantoms"], settings["phantom_size"], PHANTOM_SEED)
-    return str(root)
+@dataclass(frozen=True, kw_only=True)
+class KneeTrial(Trial):
+    """One training.
+
+    Attributes:
+        network, loss: of the method ``network/loss``.
+        image_size: side of the network's input in pixels.
+        frame_step: every how many frames of a film one is used.
+        width: of the network: "paper" or "quick".
+        batch_size, learning_rate, weight_decay: of AdamW.
+        epochs: evaluations, at most.
+        per_evaluation: iterations between two of them.
+        warm_up, polynomial: iterations of the first two stages of the learning rate.
+        split_seed: of the split.
+        weights: the encoder starts from: "imagenet" or "none".
+    """
+
+    study: ClassVar[str] = "knee"
+    machine: ClassVar[tuple[str, ...]] = ("weights",)
+
+    network: str
+    loss: str
+    image_size: int
+    frame_step: int
+    width: str
+    batch_size: int
+    per_evaluation: int
+    learning_rate: float
+    weight_decay: float
+    warm_up: int
+    polynomial: int
+    split_seed: int
+    weights: str
+
+    @property
+    def keeps_weights(self) -> bool:
+        """The paper's best model."""
+        return self.method == FINAL and self.variant == SPLITS[0]
 
 
-def grid(networks: Iterable[str] = NETWORKS, losses: Iterable[str] = tuple(LOSSES)) -> list[tuple]:
+def grid(networks: Iterable[str] = NETWORKS, losses: Iterable[str] = LOSSES) -> list[tuple]:
     """(network, loss) of the paper's 55 models, in its order; or of fewer or more."""
     return [(network, loss) for network in networks for loss in losses]
 
 
-def study_trials(
-    profile: str, seed: int, device: str = "cpu", models: list[tuple] | None = None
-) -> list[dict]:
-    """Every training of the study.
+def list_trials(request: Request) -> list[list[KneeTrial]]:
+    """The grid with the frame split, and what measures it.
 
-    The grid with the frame split; on one network (in the paper profile: all) the leakage's
-    counterparts with the case split, the extra losses and the variants.
-
-    Args:
-        profile: smoke, quick or paper.
-        seed: of the split and of every training.
-        device: cpu or cuda.
-        models: (network, loss) pairs instead of the paper's grid.
-
-    Raises:
-        SettingError: if profile, seed, network or loss cannot be used.
+    On one network (in the paper profile: all) the leakage's counterparts with the case split, the
+    extra losses and the other readings.
     """
-    settings = profile_settings("knee", profile)
-    if not isinstance(seed, int) or seed < 0:
-        raise SettingError(f"seed: found {seed!r}; expected a whole number from 0. Fix: seed=42.")
-    others = settings["others"]
-    listed = [(SPLITS[0], *pair) for pair in (grid() if models is None else models)]
+    others = request.settings["others"]
+    listed = [(SPLITS[0], *pair) for pair in grid()]
     listed += [(SPLITS[1], *pair) for pair in grid(others, LEAKAGE)]
     listed += [(SPLITS[0], *pair) for pair in grid(others, (*EXTRA, *VARIANTS))]
-    return [_trial(settings, seed, device, *which) for which in listed]
+    return [[trial_for(request, *which) for which in listed]]
 
 
-def _trial(settings: dict, seed: int, device: str, dataset: str, network: str, loss: str) -> dict:
-    mix_of(loss)
+def trial_for(request: Request, variant: str, network: str, loss: str) -> KneeTrial:
+    """One training of a run.
+
+    Raises:
+        SettingError: if there is no such network or loss.
+    """
+    MIXES[loss]  # known, or it says which are
+    settings = request.settings
     encoder = encoder_of(network, settings["width"])
     wanted = settings["weights"] == "imagenet" and encoder is not None
     pretrained = wanted and imagenet_weights(encoder) is not None
-    trial = {"study": "knee", "dataset": dataset, "method": f"{network}/{loss}"}
-    trial |= {"network": network, "loss": loss, "fold": 0, "seed": seed, "split_seed": seed}
     keys = ("image_size", "frame_step", "width", "batch_size", "epochs", "per_evaluation")
     keys += ("learning_rate", "weight_decay", "warm_up", "polynomial")
-    trial |= {key: settings[key] for key in keys}
-    return trial | {"weights": "imagenet" if pretrained else "none", "device": device}
-
-
-def is_listed(trial: dict) -> bool:
-    """Whether some profile still asks for this trial; ``trial_plans.clean`` keeps those."""
-    wanted = {k: v for k, v in trial.items() if k != "weights"}
-    return any(
-        wanted == {k: v for k, v in listed.items() if k != "weights"}
-        for profile in PROFILES["knee"]
-        for listed in study_trials(profile, trial["seed"], trial["device"])
+    return KneeTrial(
+        variant=variant,
+        method=f"{network}/{loss}",
+        network=network,
+        loss=loss,
+        seed=request.seed,
+        split_seed=request.seed,
+        device=request.device,
+        weights="imagenet" if pretrained else "none",
+        **{key: settings[key] for key in keys},
     )
 
 
-def data_fingerprint(data_root: str, profile: str) -> str:
-    """What identifies the study's data."""
-    return fingerprint(find_cases(find_data(data_root, profile), "knee"))
+def uses(trial: KneeTrial) -> list[Entry]:
+    """The entries of registries that a training reads."""
+    return [(NETWORKS, trial.network), (MIXES, trial.loss)]
 
 
-def trials_and_fingerprint(profile: str, data_root: str, seed: int, device: str):
-    """What ``trial_plans.plan`` asks of a study: its trials, and what identifies its data."""
-    trials = study_trials(profile, seed, pick_device(device))
-    return trials, data_fingerprint(data_root, profile)
-
-
-def gpu_gigabytes(trial: dict) -> float:
+def gpu_gigabytes(trial: KneeTrial) -> float:
     """Memory of a GPU that a training takes, so that several can share it."""
-    frames = trial["batch_size"] / 16 * (trial["image_size"] / 512) ** 2
+    frames = trial.batch_size / 16 * (trial.image_size / 512) ** 2
     return 1 + GPU_GIGABYTES * frames  # 1: what CUDA itself takes in each process
 
 
-def estimate(trial: dict) -> tuple[float, float]:
+def estimate(trial: KneeTrial) -> tuple[float, float]:
     """Minutes on one core (or one GPU) and megabytes on disk before anything was measured."""
-    frames = trial["epochs"] * trial["per_evaluation"] * trial["batch_size"]
-    work = frames / 2000 * (trial["image_size"] / 96) ** 2
-    work *= 5 if trial["width"] == "paper" else 1
-    return QUICK_MINUTES[trial["device"]] * work, 1.0
+    frames = trial.epochs * trial.per_evaluation * trial.batch_size
+    work = frames / 2000 * (trial.image_size / 96) ** 2
+    work *= 5 if trial.width == "paper" else 1
+    return QUICK_MINUTES[trial.device] * work, 1.0

@@ -1,14 +1,13 @@
 """Loss transfer: the loss idea of every study on the task of every other, all else equal.
 
-One small U-Net, one budget, one augmentation, several seeds. The baseline is half Dice and half
-binary cross-entropy (BCE), and every idea is one change to it; none of the papers has this
+One small U-Net, one budget, one augmentation, several seeds; none of the papers has this
 comparison. What the papers leave open is an assumption marked [A].
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,139 +15,34 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 
-from lib.base.files import write_table
 from lib.data.augmentation import augmenter
 from lib.data.batches import Batches, fixed_length
-from lib.losses.boundary import boundary_loss, signed_distance
-from lib.losses.dual_level import (
-    dual_level_cross_entropy,
-    foreground_class_weights,
-    region_area_weights,
-)
-from lib.losses.focal import focal_loss
-from lib.losses.overlap import binary_cross_entropy, dice_loss
-from lib.losses.shape_prior import SHAPE_WEIGHT, shape_prior_loss
-from lib.losses.transport import soft_iou_cost
-from lib.losses.weighting import LinearWeighting, UncertaintyWeighting
+from lib.data.prepared import THRESHOLD
+from lib.engine.supervised import Learning, Supervised
+from lib.engine.trials import tidy_rows
+from lib.losses.boundary import signed_distance
+from lib.losses.overlap import binary_cross_entropy
+from lib.losses.weighting import UncertaintyWeighting
 from lib.metrics import confusion, overlap_from_counts
 from lib.models.shape_autoencoder import ShapeAutoencoder, frozen
 from lib.models.unet import UNet
-from lib.studies.loss_transfer.data import TASKS, Data, load
-from lib.training.loop import Fit, fit, mixed_precision, report_to, seed_everything
+from lib.studies.loss_transfer.data import Data, load
+from lib.studies.loss_transfer.ideas import IDEAS, Step
+from lib.studies.loss_transfer.tasks import TASKS
+from lib.studies.loss_transfer.trials import TransferTrial
+from lib.training.loop import Fit, fit
+from lib.training.predict import predicted
 
-THRESHOLD = 0.5  # of the probability [A]
 LEARNING_RATE = 5e-3  # the highest [A]
 BATCH_SIZE = 8
-
-
-class Step(NamedTuple):
-    """What a loss may look at in one step."""
-
-    logits: Tensor  # B x K x S x S
-    target: Tensor  # same shape
-    distance: Tensor  # signed, of the target, as a share of the image's diagonal
-    progress: tuple[int, int]  # epoch, last epoch
-    fractions: Tensor  # share of the training pixels that each structure covers, K
-    weighting: UncertaintyWeighting
-    prior: ShapeAutoencoder | None
-
-
-# --- the ideas -----------------------------------------------------------------------------------
-
-
-def dice(step: Step) -> Tensor:
-    """Soft Dice loss, a part of most ideas."""
-    return dice_loss(step.logits, step.target)
-
-
-def bce(step: Step) -> Tensor:
-    """The other baseline: BCE alone."""
-    return binary_cross_entropy(step.logits, step.target)
-
-
-def dice_bce(step: Step) -> Tensor:
-    """The baseline."""
-    return 0.5 * dice(step) + 0.5 * bce(step)
-
-
-def linear(step: Step) -> Tensor:
-    """Wrist: BCE hands over to Dice, linearly over the epochs (eq. 3)."""
-    alpha, beta = LinearWeighting()(*step.progress)
-    return alpha * dice(step) + beta * bce(step)
-
-
-def contour(step: Step) -> Tensor:
-    """Boundary loss, never negative, a part of two ideas."""
-    return boundary_loss(step.logits, step.target, step.distance)
-
-
-def uncertainty(step: Step) -> Tensor:
-    """Humerus: BCE, Dice, focal and boundary loss, their weights learnt."""
-    focal = focal_loss(step.logits, step.target)
-    return step.weighting((bce(step), dice(step), focal, contour(step)))
-
-
-def boundary(step: Step) -> Tensor:
-    """Humerus: the boundary loss is added, with weight 1 in units of the diagonal [A]."""
-    return dice_bce(step) + contour(step)
-
-
-def dual_level(step: Step) -> Tensor:
-    """Knee: CE2 in the place of BCE. With one structure only its internal level is left."""
-    between = region_area_weights(step.fractions)
-    inside = foreground_class_weights(step.fractions)
-    weighted = dual_level_cross_entropy(step.logits, step.target, between, inside)
-    return 0.5 * dice(step) + 0.5 * weighted
-
-
-def shape(step: Step) -> Tensor:
-    """Pediatric: the distance of shape codes is added with the paper's weight (eq. 6 and 9)."""
-    codes = (step.prior.encode(mask) for mask in (torch.sigmoid(step.logits), step.target))
-    return dice_bce(step) + SHAPE_WEIGHT * shape_prior_loss(*codes)
-
-
-def soft_iou(step: Step) -> Tensor:
-    """Hand: the cost that the transport moves, in the place of Dice.
-
-    With one network and one annotation there is one plan, and the loss is its cost: 1 - soft IoU.
-    """
-    pair = (torch.sigmoid(step.logits), step.target)
-    with_background = (torch.cat([mask[:, :1], mask], 1)[:, None] for mask in pair)  # it is ignored
-    return 0.5 * soft_iou_cost(*with_background).mean() + 0.5 * bce(step)
-
-
-class Idea(NamedTuple):
-    """A loss, the task it was made for ("" for the baselines), and what it needs."""
-
-    loss: Callable[[Step], Tensor]
-    home: str = ""
-    distance: bool = False
-    prior: bool = False
-
-
-BASELINES = ("dice_bce", "bce")
-IDEAS = {
-    "dice_bce": Idea(dice_bce),
-    "bce": Idea(bce),
-    "linear": Idea(linear, "wrist"),
-    "uncertainty": Idea(uncertainty, "humerus", distance=True),
-    "boundary": Idea(boundary, "humerus", distance=True),
-    "dual_level": Idea(dual_level, "knee"),
-    "shape": Idea(shape, "ankle", prior=True),
-    "soft_iou": Idea(soft_iou, "hand"),
-}
-
-
-# --- learning ------------------------------------------------------------------------------------
 
 
 class Learner(nn.Module):
     """The U-Net, and the weights of four terms that only one idea uses: one checkpoint for all."""
 
-    def __init__(self, trial: dict):
+    def __init__(self, trial: TransferTrial):
         super().__init__()
-        structures = TASKS[trial["dataset"]].structures
-        self.network = UNet(1, len(structures), trial["width"])
+        self.network = UNet(1, len(TASKS[trial.variant].structures), trial.width)
         self.weighting = UncertaintyWeighting(4)
 
     @torch.no_grad()
@@ -157,61 +51,58 @@ class Learner(nn.Module):
         self.network.head.bias.copy_(fractions.clamp(1e-4, 1 - 1e-4).logit())
 
 
-def train(trial: dict, data_root: str, folder: Path) -> None:
-    """One training, its last epoch, and its Dice on the test subjects."""
-    data = load(trial, data_root)
-    seed_everything(trial["seed"])
-    learner = Learner(trial)  # before the prior, so that all ideas start from the same weights
-    prior = learn_prior(trial, data.of("train")) if IDEAS[trial["method"]].prior else None
-    write_table(learn(trial, learner, prior, data, folder), folder / "history.csv")
-    table = case_metrics(trial, predict(trial, learner, data.of("test")), data.of("test"))
-    write_table(table, folder / "metrics.csv")
+def divided(trial: TransferTrial, data: Data) -> dict[str, Data]:
+    """Pictures to train on, to watch and to report on."""
+    del trial
+    return {part: data.of(part) for part in ("train", "val", "test")}
 
 
-def learn_prior(trial: dict, training: Data) -> ShapeAutoencoder:
+def build(trial: TransferTrial, data: Data, parts: dict, trials: Path) -> Learner:
+    """Before the prior is learnt, so that all ideas start from the same weights."""
+    del data, parts, trials
+    return Learner(trial)
+
+
+def learn_prior(trial: TransferTrial, training: Data) -> ShapeAutoencoder:
     """A frozen auto-encoder of the training masks, with independent channels as the network has.
 
     It learns for half as many epochs as the network, on top of the network's budget.
     """
-    prior = ShapeAutoencoder(training.masks.shape[1], trial["width"])
-
-    def loss(prior: nn.Module, batch: tuple, epoch: int) -> dict:  # noqa: ARG001
-        return {"loss": binary_cross_entropy(prior(batch[1]), batch[1])}
-
-    changed = trial | {"epochs": max(1, trial["epochs"] // 2)}
-    fit(prior, batches(changed, training), loss, _settings(changed, prior))
+    prior = ShapeAutoencoder(training.masks.shape[1], trial.width)
+    shorter = replace(trial, epochs=max(1, trial.epochs // 2))
+    fit(prior, batches(shorter, training), _reconstruction, _settings(shorter, prior))
     return frozen(prior)
 
 
-def learn(
-    trial: dict,
-    learner: Learner,
-    prior: ShapeAutoencoder | None,
-    data: Data,
-    folder: Path | None = None,
-) -> pd.DataFrame:
-    """Train in place; one row an epoch with train_loss and the validation's mean Dice."""
-    training, held = data.of("train"), data.of("val")
-    fractions = torch.from_numpy(training.masks.mean((0, 2, 3), dtype=np.float64))
+def _reconstruction(prior: nn.Module, batch: tuple, epoch: int) -> dict[str, Tensor]:
+    del epoch
+    return {"loss": binary_cross_entropy(prior(batch[1]), batch[1])}
+
+
+def learning(
+    trial: TransferTrial, learner: Learner, data: Data, parts: dict[str, Data]
+) -> Learning:
+    """The last epoch counts; the validation's mean Dice is watched."""
+    del data
+    prior = learn_prior(trial, parts["train"]) if IDEAS[trial.method].prior else None
+    fractions = torch.from_numpy(parts["train"].masks.mean((0, 2, 3), dtype=np.float64))
     learner.start_at(fractions)
-
-    def validate(learner: nn.Module, epoch: int) -> dict:  # noqa: ARG001
-        found = case_metrics(trial, predict(trial, learner, held), held)
-        return {"dice": found["value"].mean()}
-
-    return fit(
-        learner,
-        batches(trial, training),
-        partial(loss_terms, trial, fractions.to(trial["device"]), prior),
+    return Learning(
+        batches(trial, parts["train"]),
+        partial(loss_terms, trial, fractions.to(trial.device), prior),
         _settings(trial, learner),
-        validate,
-        folder,
-        report_to(folder) if folder else lambda done: None,
+        partial(validate, trial, parts["val"]),
     )
 
 
+def validate(trial: TransferTrial, held: Data, learner: Learner, epoch: int) -> dict[str, float]:
+    """Mean Dice over subjects and structures."""
+    del epoch
+    return {"dice": case_metrics(trial, predict(trial, learner, held), held)["value"].mean()}
+
+
 def loss_terms(
-    trial: dict,
+    trial: TransferTrial,
     fractions: Tensor,
     prior: ShapeAutoencoder | None,
     learner: Learner,
@@ -221,26 +112,26 @@ def loss_terms(
     """The loss of the trial's idea for one batch."""
     x, target, _, *distance = batch
     share = distance[0] / float(np.hypot(*target.shape[-2:])) if distance else target
-    progress = (epoch, trial["epochs"] - 1)
+    progress = (epoch, trial.epochs - 1)
     logits = learner.network(x)
     step = Step(logits, target, share, progress, fractions, learner.weighting, prior)
-    return {"loss": IDEAS[trial["method"]].loss(step)}
+    return {"loss": IDEAS[trial.method].loss(step)}
 
 
-def batches(trial: dict, training: Data) -> Callable:
+def batches(trial: TransferTrial, training: Data) -> Callable:
     """Epochs of ``steps`` augmented batches, the same for every idea."""
-    made = Batches(
+    passes = Batches(
         training.images,
         training.masks,
         BATCH_SIZE,
-        augmenter(trial["seed"]),
+        augmenter(trial.seed),
         one_channel,
-        trial["seed"],
+        trial.seed,
         shuffle=True,
         drop_last=True,
-        annotate=signed_distance if IDEAS[trial["method"]].distance else None,
+        annotate=signed_distance if IDEAS[trial.method].distance else None,
     )
-    return fixed_length(made, trial["steps"])
+    return fixed_length(passes, trial.steps)
 
 
 def one_channel(image: np.ndarray) -> np.ndarray:
@@ -248,49 +139,57 @@ def one_channel(image: np.ndarray) -> np.ndarray:
     return ((image - image.mean()) / max(image.std(), 1.0)).astype(np.float32)[None]
 
 
-def _settings(trial: dict, model: nn.Module) -> Fit:
+def _settings(trial: TransferTrial, model: nn.Module) -> Fit:
     adam = torch.optim.Adam(model.parameters(), LEARNING_RATE, fused=True)
-    steps = trial["epochs"] * trial["steps"]
+    steps = trial.epochs * trial.steps
     cycle = OneCycleLR(adam, LEARNING_RATE, steps, pct_start=0.1, cycle_momentum=False)
-    return Fit(adam, trial["epochs"], trial["seed"], trial["device"], cycle, True)
+    return Fit(adam, trial.epochs, trial.seed, trial.device, cycle, True)
 
 
 # --- evaluation ----------------------------------------------------------------------------------
 
 
-@torch.no_grad()
-def predict(trial: dict, learner: Learner, data: Data) -> np.ndarray:
+def predict(trial: TransferTrial, learner: Learner, data: Data) -> np.ndarray:
     """Masks bool N x K x S x S."""
-    learner.eval()
-    device, found = trial["device"], []
-    with mixed_precision(device):
-        for start in range(0, len(data.images), 2 * BATCH_SIZE):
-            pictures = data.images[start : start + 2 * BATCH_SIZE]
-            x = torch.from_numpy(np.stack([one_channel(picture) for picture in pictures]))
-            logits = learner.network(x.to(device, memory_format=torch.channels_last))
-            found.append((torch.sigmoid(logits.float()) >= THRESHOLD).cpu().numpy())
-    return np.concatenate(found)
+    arguments = (data.images, one_channel, _masks, 2 * BATCH_SIZE, trial.device)
+    return predicted(learner.network, *arguments)
 
 
-def case_metrics(names: dict, predicted: np.ndarray, data: Data) -> pd.DataFrame:
+def _masks(logits: Tensor) -> Tensor:
+    return torch.sigmoid(logits.float()) >= THRESHOLD
+
+
+def evaluate(trial: TransferTrial, learner: Learner, data: Data, parts: dict[str, Data]) -> dict:
+    """Dice on the test subjects."""
+    del data
+    return {"metrics": case_metrics(trial, predict(trial, learner, parts["test"]), parts["test"])}
+
+
+def case_metrics(trial: TransferTrial, masks: np.ndarray, data: Data) -> pd.DataFrame:
     """Dice of every subject and structure over all its pictures: slices, frames, views.
 
     Structures that a subject does not show are left out for it.
 
     Args:
-        names: trial, or anything else with dataset, method, fold and seed.
-        predicted: bool N x K x S x S.
+        trial: names the rows and the task.
+        masks: predicted, bool N x K x S x S.
         data: the pictures that were predicted.
     """
-    common = {"study": "transfer"} | {k: names[k] for k in ("dataset", "method", "fold", "seed")}
     rows = []
     for subject in np.unique(data.subjects):
         own = data.subjects == subject
-        for k, structure in enumerate(TASKS[names["dataset"]].structures):
+        for k, structure in enumerate(TASKS[trial.variant].structures):
             truth = data.masks[own, k]
             if truth.any():
-                value = overlap_from_counts(**confusion(predicted[own, k], truth))["dice"]
-                place = {"subject": subject, "case": "", "structure": structure}
-                score = {"metric": "dice", "unit": "fraction", "value": float(value)}
-                rows.append(common | place | score)
+                dice = overlap_from_counts(**confusion(masks[own, k], truth))["dice"]
+                rows += tidy_rows(trial, subject, "", structure, [("dice", "fraction", dice)])
     return pd.DataFrame(rows)
+
+
+def keeps_weights(trial: TransferTrial) -> bool:
+    """None."""
+    del trial
+    return False
+
+
+train = Supervised(load, divided, build, learning, evaluate, keeps_weights)

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from lib.evidence.statistics import bootstrap_weights, holm, paired_test
-from lib.studies.loss_transfer.data import TASKS
-from lib.studies.loss_transfer.learn import BASELINES, IDEAS
+from lib.studies.loss_transfer.ideas import BASELINES, IDEAS
+from lib.studies.loss_transfer.tasks import TASKS
 
 RESAMPLES = 10_000
 LEVEL = 0.05

@@ -87,14 +87,14 @@ def spreads() -> pd.DataFrame:
     Columns: dataset, metric, ours, lowest (of the five others), place ("lowest", "tied",
     "higher"), excepted (section 4.1 says that this one is not the lowest).
     """
-    table = volume_metrics().query("backbone != 'Att-UNet'")
-    wide = table.pivot(index=["dataset", "metric"], columns=METHOD, values="std")
-    found = pd.DataFrame(
+    pretrained = volume_metrics().query("backbone != 'Att-UNet'")
+    wide = pretrained.pivot(index=["dataset", "metric"], columns=METHOD, values="std")
+    table = pd.DataFrame(
         {"ours": wide[PROPOSED], "lowest": wide.drop(columns=[PROPOSED]).min(axis=1)}
     )
-    order = [found["ours"] < found["lowest"], found["ours"] == found["lowest"]]
-    found["place"] = np.select(order, ["lowest", "tied"], "higher")
-    return found.assign(excepted=found.index.isin(EXCEPTED_SPREADS)).reset_index()
+    order = [table["ours"] < table["lowest"], table["ours"] == table["lowest"]]
+    table["place"] = np.select(order, ["lowest", "tied"], "higher")
+    return table.assign(excepted=table.index.isin(EXCEPTED_SPREADS)).reset_index()
 
 
 def inconsistencies() -> pd.DataFrame:
@@ -241,13 +241,13 @@ def _on_slices() -> Iterator[tuple]:
         f"opposite in {table['opposite'].sum()} of {len(table)} differences",
         not table["opposite"].any(),
     )
-    found = tests[tests["significant"]]["proposed_is"].value_counts()
+    counts = tests[tests["significant"]]["proposed_is"].value_counts()
     yield (
         "significant improvements (p < 0.05)",
-        f"{found.sum()} of {len(tests)} tests, the proposed mean being higher in "
-        f"{found['higher']}, equal in {found['equal']}, lower in {found['lower']}; "
+        f"{counts.sum()} of {len(tests)} tests, the proposed mean being higher in "
+        f"{counts['higher']}, equal in {counts['equal']}, lower in {counts['lower']}; "
         "slices of one examination are taken as independent",
-        found["higher"] == found.sum(),
+        counts["higher"] == counts.sum(),
     )
     for dataset, metric, printed in BEHIND_ON_SLICES:
         values = slice_means().loc[dataset, metric]

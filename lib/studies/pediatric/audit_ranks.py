@@ -31,10 +31,10 @@ def mean_row_scores() -> pd.DataFrame:
     """
     means, table = volume_means(), scores()
     worse = [1 if metric in SMALLER_IS_BETTER else -1 for metric in SCORED]
-    found = pd.DataFrame({"printed": table["score"]}).loc[means.index]
-    found["of_means"] = _score(means[SCORED])
-    found["lowest"] = _score(means[SCORED] + ROUNDING * np.array(worse))
-    return found.assign(possible=found["lowest"] <= found["printed"] + ROUNDING).reset_index()
+    beside = pd.DataFrame({"printed": table["score"]}).loc[means.index]
+    beside["of_means"] = _score(means[SCORED])
+    beside["lowest"] = _score(means[SCORED] + ROUNDING * np.array(worse))
+    return beside.assign(possible=beside["lowest"] <= beside["printed"] + ROUNDING).reset_index()
 
 
 def rank_order() -> pd.DataFrame:

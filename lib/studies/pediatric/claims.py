@@ -23,7 +23,8 @@ from lib.studies.pediatric.comparisons import (
     tested,
     too_few,
 )
-from lib.studies.pediatric.learn import JOINTS, PROPOSED
+from lib.studies.pediatric.joints import JOINTS
+from lib.studies.pediatric.methods import PROPOSED
 from lib.studies.pediatric.results import resampled_ranks, volumes
 from lib.studies.pediatric.slices import (
     EXAMINATION,
@@ -52,15 +53,16 @@ def pediatric_claims(
     """Claims P1-P11 with the paper's numbers, our verdict and its evidence.
 
     The independent unit is the test examination, paired between methods: Wilcoxon, Holm within a
-    claim; ranks are resampled over examinations. Below six of a joint nothing can be decided so;
-    P10 alone looks at the codes. A joint that was not run leaves a claim about both open. Trainings
-    are averaged over seeds; with one seed nothing tells a method from the chance of its training.
+    claim; ranks are resampled over examinations. With fewer than six per joint nothing can be
+    decided so; P10 alone looks at the codes. A joint that was not run leaves a claim about both
+    open. Trainings are averaged over seeds; with one seed the effect of a method cannot be told
+    from the chance of its training.
 
     Args:
         metrics: tidy table of the evaluations.
         slices: their tidy table of slices.
         cases: joint -> its examinations, with pathology where known.
-        codes: ``pediatric_codes.separations``; empty where none were made.
+        codes: ``lib.studies.pediatric.codes.separations``; empty where none were made.
         seed: of the resampling.
     """
     table = volumes(metrics)
@@ -83,17 +85,17 @@ def pediatric_claims(
 def proposed_is_first(table: pd.DataFrame, seed: int) -> Verdict:
     """P1: first of the 18 on both joints, and stays it when examinations are resampled."""
     ranks = resampled_ranks(table, seed).set_index(["dataset", "method"])
-    verdicts, parts, counts, found = [], [], [], []
+    verdicts, parts, counts, estimates = [], [], [], []
     for joint in JOINTS:
         if (joint, PROPOSED) not in ranks.index:
             verdicts.append("inconclusive")
             parts.append(f"{joint}: not run")
             counts.append(0)
-            found.append(Estimate())
+            estimates.append(Estimate())
             continue
         row, others = ranks.loc[(joint, PROPOSED)], ranks.loc[joint]
         verdicts.append(_of_rank(row))
-        found.append(Estimate(f"rank, {joint}", *map(float, (row["rank"], NAN, *_range(row)))))
+        estimates.append(Estimate(f"rank, {joint}", *map(float, (row["rank"], NAN, *_range(row)))))
         counts.append(int(row["n"]))
         text = f"{joint}: rank {row['rank']:.0f} of {len(others)}"
         if row["n"] >= SMALLEST_N:
@@ -102,7 +104,7 @@ def proposed_is_first(table: pd.DataFrame, seed: int) -> Verdict:
         parts.append(text + ("" if leader == PROPOSED else f", {leader} leads"))
     evidence = "; ".join(parts) + too_few(min(counts))
     verdict = verdict_of_all(verdicts)
-    return Verdict(verdict, evidence, min(counts), estimate=found[verdicts.index(verdict)])
+    return Verdict(verdict, evidence, min(counts), estimate=estimates[verdicts.index(verdict)])
 
 
 def _range(row: pd.Series) -> tuple[float, float]:
@@ -171,11 +173,11 @@ def combined_is_better_on_slices(slices: pd.DataFrame, seed: int) -> Verdict:
         rows.append({"other": other} | tested(by_examination, seed))
         text = f"minus {other} {gains.mean():+.2f} % on {len(gains)} slices"
         parts.append(f"{text} (p = {slice_p(gains):.2g} if they were independent)")
-    found = decided(pd.DataFrame(rows))
-    n = int(found["n"].min())
-    row, evidence = deciding(found), "; ".join(parts) + too_few(n)
+    table = decided(pd.DataFrame(rows))
+    n = int(table["n"].min())
+    row, evidence = deciding(table), "; ".join(parts) + too_few(n)
     gain = gain_of(row, f"gain in 2-D Dice (%), ankle, comb over {row['other']}")
-    return Verdict(verdict_of_all(found["verdict"]), evidence, n, _known(row["p"]), gain)
+    return Verdict(verdict_of_all(table["verdict"]), evidence, n, _known(row["p"]), gain)
 
 
 def independent_of_pathology(
@@ -189,20 +191,20 @@ def independent_of_pathology(
     chosen = table[table["method"] == PROPOSED]
     if chosen.empty:
         return Verdict("inconclusive", f"{PROPOSED} was not run", 0)
-    found = adjusted(by_ossification(chosen, cases, seed=seed), "p_pathology")
-    equal = found[["low", "high"]].abs().max(axis=1, skipna=False) < MARGIN
-    differ = found["p_pathology"] < ALPHA
+    groups = adjusted(by_ossification(chosen, cases, seed=seed), "p_pathology")
+    equal = groups[["low", "high"]].abs().max(axis=1, skipna=False) < MARGIN
+    differ = groups["p_pathology"] < ALPHA
     verdicts = np.select([differ, equal], ["contradicted", "reproduced"], "inconclusive").tolist()
-    verdicts += ["inconclusive"] * (len(JOINTS) - len(found))
-    known = found["p_pathology"].dropna()
+    verdicts += ["inconclusive"] * (len(JOINTS) - len(groups))
+    known = groups["p_pathology"].dropna()
     p = float(known.min()) if len(known) else None
-    evidence = "; ".join(_of_groups(row) for row in found.to_dict("records"))
-    row = found.iloc[int(np.nanargmin(found["p_pathology"])) if len(known) else 0]
+    evidence = "; ".join(_of_groups(row) for row in groups.to_dict("records"))
+    row = groups.iloc[int(np.nanargmin(groups["p_pathology"])) if len(known) else 0]
     numbers = {name: float(row[name]) for name in ("low", "high")}
     measure = f"score, {row['dataset']}, pathological minus healthy"
     test = "Mann-Whitney" if len(known) else ""
     gap = Estimate(measure, float(row["difference"]), **numbers, test=test)
-    return Verdict(verdict_of_all(verdicts), evidence, int(found["n"].min()), p, gap)
+    return Verdict(verdict_of_all(verdicts), evidence, int(groups["n"].min()), p, gap)
 
 
 def _of_groups(row: dict) -> str:
@@ -243,8 +245,8 @@ def multi_separates_bones(codes: pd.DataFrame) -> Verdict:
     verdict = verdict_of_all([*verdicts, *([] if whole else ["inconclusive"])])
     row = able.iloc[[*verdicts, verdict].index(verdict) % len(able)]
     name = f"purity of codes, {row['dataset']} {row['autoencoder']} {row['part']}"
-    found = Estimate(name, float(row["purity_across"]))
-    return Verdict(verdict, evidence, int(able["examinations"].min()), estimate=found)
+    estimate = Estimate(name, float(row["purity_across"]))
+    return Verdict(verdict, evidence, int(able["examinations"].min()), estimate=estimate)
 
 
 def _of_codes(row: dict) -> str:
@@ -265,14 +267,14 @@ def beats_spar(table: pd.DataFrame, seed: int) -> Verdict:
     if SPAR not in set(table["method"]):
         evidence = "neither SPAR nor DSL + Contrastive was run; their data and code are not at hand"
         return Verdict("not testable", evidence, 0)
-    found = compared(table, [(joint, "dice", PROPOSED, SPAR) for joint in JOINTS], seed)
+    tests = compared(table, [(joint, "dice", PROPOSED, SPAR) for joint in JOINTS], seed)
     parts = [
         f"{row.dataset} Dice {row.gain:+.2f} % over our SPAR (n = {row.n})"
-        for row in found[found["n"] > 0].itertuples()
+        for row in tests[tests["n"] > 0].itertuples()
     ]
     evidence = "; ".join([*parts, "a re-implementation on Res-UNet, not the original"])
-    evidence += "; DSL + Contrastive is not rebuilt" + too_few(int(found["n"].min()))
-    worse = "contradicted" in set(found["verdict"])
-    verdict, row = "contradicted" if worse else "inconclusive", deciding(found)
+    evidence += "; DSL + Contrastive is not rebuilt" + too_few(int(tests["n"].min()))
+    worse = "contradicted" in set(tests["verdict"])
+    verdict, row = "contradicted" if worse else "inconclusive", deciding(tests)
     gain = gain_of(row, f"gain in Dice (%), {row['dataset']}, {PROPOSED} over {SPAR}")
-    return Verdict(verdict, evidence, int(found["n"].min()), _known(row["p"]), gain)
+    return Verdict(verdict, evidence, int(tests["n"].min()), _known(row["p"]), gain)

@@ -9,12 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 from scipy.spatial.distance import cdist
 
 from lib.base.errors import SettingError
 from lib.engine.derived import cached_table
+from lib.engine.study import Sources
 from lib.metrics.embedding import neighbour_purity, silhouette, tsne_table
-from lib.studies.pediatric import learn as pediatric
+from lib.models.shape_autoencoder import pooled_codes
+from lib.studies.pediatric.data import load, masks_of, one_hot, split
+from lib.studies.pediatric.learn import trained_autoencoder
+from lib.studies.pediatric.trials import AutoencoderTrial, stored_trial
 
 NEIGHBOURS = 10  # [A]
 # (joint, auto-encoder, part) -> codes N x L, their bones and their examinations
@@ -45,7 +50,7 @@ def separation(codes: np.ndarray, labels, groups, neighbours: int = NEIGHBOURS) 
         labels: N names of bones.
         groups: N examinations. Adjacent slices are nearly copies, so masks of one examination are
             no neighbours of each other in ``purity_across``.
-        neighbours: as many nearest codes are asked, or all where there are fewer.
+        neighbours: number of nearest codes that count, or all where there are fewer.
 
     Returns:
         purity: mean share of the nearest codes with the code's own label.
@@ -69,56 +74,91 @@ def separation(codes: np.ndarray, labels, groups, neighbours: int = NEIGHBOURS) 
     }
 
 
-def code_sets(folders: list[Path], data_root: str, fold: int = 0) -> CodeSets:
-    """Codes of a joint's global and multi-class auto-encoders of one fold, by part.
+def shape_codes(folder: Path, data_root: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pooled codes of every mask of a single bone that an auto-encoder may have seen.
 
-    ``folders`` are those of its auto-encoders; those of single bones and other folds are left out.
+    Training and validation slices in which the bone shows. A bone's mask enters the multi-class
+    auto-encoder in its channel and the global one in the only channel.
+
+    Returns:
+        codes float32 N x 16 width, names of bones N, cases N.
+    """
+    trial = stored_trial(folder)
+    autoencoder, data = trained_autoencoder(trial, folder), load(trial, data_root)
+    parts = split(trial, data)
+    seen = np.isin(data.examination, [*parts["train"], parts["val"]])
+    codes, names, cases = [], [], []
+    for k, bone in enumerate(trial.bones, 1):
+        shown = np.flatnonzero(seen & (data.labels == k).any((1, 2)))
+        for start in range(0, len(shown), trial.batch_size):
+            labels = data.labels[shown[start : start + trial.batch_size]]
+            alone = np.where(labels == k, labels, 0).astype(np.uint8)
+            masks = torch.from_numpy(one_hot(masks_of(trial, alone)))
+            codes.append(pooled_codes(autoencoder, masks).numpy())
+        names += [bone] * len(shown)
+        cases += data.cases["case"].iloc[data.examination[shown]].tolist()
+    return np.concatenate(codes), np.array(names), np.array(cases)
+
+
+def code_sets(folders: list[Path], sources: Sources, fold: int = 0) -> CodeSets:
+    """Codes of the global and multi-class auto-encoders of one fold, by part.
+
+    ``folders`` are those of auto-encoders; those of single bones and other folds are left out.
     Parts are the masks that the auto-encoder was trained on, and those of the validation
     examination.
     """
-    found = {}
-    for folder in folders:
-        trial = pediatric.stored_trial(folder)
-        if _is_drawn(trial, fold):
-            codes, bones, cases = pediatric.shape_codes(folder, data_root)
-            table = pediatric.load(trial, data_root).cases
-            val = table["case"].iloc[pediatric.split(table, fold)["val"]]
-            for part, rows in (("training", cases != val), ("validation", cases == val)):
-                names = (trial["dataset"], trial["strategy"], part)
-                found[names] = (codes[rows], bones[rows], cases[rows])
-    return found
+    sets: dict[tuple[str, str, str], tuple] = {}
+    for folder, trial in _drawn(folders, fold).items():
+        sets |= _sets_of(folder, sources[trial.variant].root)
+    return sets
 
 
-def code_maps(folders: list[Path], data_root: str, seed: int, fold: int = 0) -> pd.DataFrame:
+def _sets_of(folder: Path, data_root: str) -> dict[tuple[str, str, str], tuple]:
+    """Both parts of one auto-encoder."""
+    trial = stored_trial(folder)
+    codes, bones, cases = shape_codes(folder, data_root)
+    data = load(trial, data_root)
+    val = data.cases["case"].iloc[split(trial, data)["val"]]
+    return {
+        (trial.variant, trial.strategy, part): (codes[rows], bones[rows], cases[rows])
+        for part, rows in (("training", cases != val), ("validation", cases == val))
+    }
+
+
+def code_maps(folders: list[Path], sources: Sources, seed: int, fold: int = 0) -> pd.DataFrame:
     """``shape_code_map`` of all ``code_sets`` below each other: panel (its title), label, x, y.
 
     Those of a finished auto-encoder are worked out once.
     """
     maps = [
-        cached_table(_maps, folder, data_root, seed)
-        for folder in folders
-        if _is_drawn(pediatric.stored_trial(folder), fold)
+        cached_table(_maps, folder, sources[trial.variant].root, seed)
+        for folder, trial in _drawn(folders, fold).items()
     ]
     return pd.concat(maps, ignore_index=True)
 
 
 def _maps(folder: Path, data_root: str, seed: int) -> pd.DataFrame:
     """Both parts' maps of one auto-encoder."""
-    sets = code_sets([folder], data_root, pediatric.stored_trial(folder)["fold"])
     return pd.concat(
         [
             shape_code_map(codes, labels, seed).assign(panel=panel_title(*names))
-            for names, (codes, labels, _) in sets.items()
+            for names, (codes, labels, _) in _sets_of(folder, data_root).items()
         ]
     )
 
 
-def _is_drawn(trial: dict, fold: int) -> bool:
-    return trial["fold"] == fold and trial["strategy"] in ("global", "multi")
+def _drawn(folders: list[Path], fold: int) -> dict[Path, AutoencoderTrial]:
+    """The folders of all bones' auto-encoders of one fold, and what they are."""
+    trials = {folder: stored_trial(folder) for folder in folders}
+    return {
+        folder: trial
+        for folder, trial in trials.items()
+        if trial.fold == fold and trial.strategy != "individual"
+    }
 
 
 def separations(sets: CodeSets) -> pd.DataFrame:
-    """``separation`` of every set, one row each.
+    """``separation`` of every set, one row per set.
 
     Columns: dataset, autoencoder ("global", "multi"), part ("training", "validation"), panel,
     purity, purity_across, chance, silhouette, n, examinations.
@@ -141,14 +181,14 @@ def _purity_across(codes, same, others, neighbours) -> float:
         return float("nan")
     distances = np.where(others, cdist(codes, codes), np.inf)
     nearest = np.argsort(distances, axis=1, kind="stable")[:, :neighbours]
-    asked = np.take_along_axis(others, nearest, 1)
-    right = np.take_along_axis(same, nearest, 1) & asked
-    return float(np.mean(right.sum(1) / asked.sum(1)))
+    counted = np.take_along_axis(others, nearest, 1)
+    right = np.take_along_axis(same, nearest, 1) & counted
+    return float(np.mean(right.sum(1) / counted.sum(1)))
 
 
 def _check_labels(codes, labels) -> None:
     if len(codes) != len(labels):
         raise SettingError(
-            f"labels: found {len(labels)} for {len(codes)} codes; expected one a code. "
+            f"labels: found {len(labels)} for {len(codes)} codes; expected one per code. "
             "Fix: pass the bones of the same masks."
         )

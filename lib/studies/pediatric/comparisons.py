@@ -7,29 +7,28 @@ from lib.evidence.claims import Estimate, Verdict, deciding, verdict_from_interv
 from lib.evidence.statistics import SMALLEST_N, holm, paired_test
 from lib.studies.pediatric.audit_ranks import PAIRS
 from lib.studies.pediatric.audit_tables import METRICS, SMALLER_IS_BETTER
-from lib.studies.pediatric.learn import JOINTS
+from lib.studies.pediatric.joints import JOINTS
+from lib.studies.pediatric.methods import PRINTED, STRATEGIES
 from lib.studies.pediatric.slices import EXAMINATION
 
 ALPHA = 0.05
-STRATEGIES = ("individual", "global", "multi")
-REGULARISATIONS = ("base", "shape", "adv", "comb")
 PRETRAINED = ("vgg_unet", "dense_unet", "res_unet")
 EXCEPTED = (("shoulder", "sensitivity", "vgg_unet"), ("shoulder", "sensitivity", "dense_unet"))
 COMBINED = "att_unet/multi/comb"
 
 
 def strategy_cells() -> list[tuple]:
-    """P2: (joint, metric, better, worse) of individual < global < multi, 8 a joint."""
+    """P2: (joint, metric, better, worse) of individual < global < multi, 8 per joint."""
     return [
         (joint, "score", f"att_unet/{better}/{fixed}", f"att_unet/{worse}/{fixed}")
         for joint in JOINTS
-        for fixed in REGULARISATIONS
+        for fixed in PRINTED
         for worse, better in PAIRS["strategy"]
     ]
 
 
 def regularisation_cells() -> list[tuple]:
-    """P3: (joint, metric, better, worse) of base < shape, adv < comb, 12 a joint."""
+    """P3: (joint, metric, better, worse) of base < shape, adv < comb, 12 per joint."""
     return [
         (joint, "score", f"att_unet/{fixed}/{better}", f"att_unet/{fixed}/{worse}")
         for joint in JOINTS
@@ -68,7 +67,7 @@ def _best(means: pd.DataFrame, joint: str, metric: str) -> str:
 
 
 def compared(table: pd.DataFrame, cells: list[tuple], seed: int) -> pd.DataFrame:
-    """One row a cell: dataset, metric, better, worse, and ``decided`` columns of ``tested``.
+    """One row per cell: dataset, metric, better, worse, and ``decided`` columns of ``tested``.
 
     ``gain`` is positive where the method said to be better is (mean over paired examinations).
     A method that was not run leaves n = 0, NaN and "inconclusive".
@@ -97,7 +96,7 @@ def adjusted(frame: pd.DataFrame, column: str) -> pd.DataFrame:
 
 
 def tested(gains: pd.Series, seed: int) -> dict:
-    """Are paired gains (one an examination) above 0? n, verdict, gain, sd, low, high, p, test.
+    """Are paired gains (one per examination) above 0? n, verdict, gain, sd, low, high, p, test.
 
     SD and interval of a single examination are NaN.
     """
@@ -106,24 +105,24 @@ def tested(gains: pd.Series, seed: int) -> dict:
         return {"n": 0, "verdict": "inconclusive"} | none
     test = paired_test(gains, np.zeros(len(gains)), seed)
     verdict = verdict_from_interval(test["low"], test["high"], +1)
-    found = {"n": test["n"], "verdict": verdict, "gain": test["mean_difference"]}
-    found |= {name: test[name] for name in ("sd", "low", "high", "p", "test")}
-    return found | ({"low": np.nan, "high": np.nan} if len(gains) == 1 else {})  # nothing to draw
+    result = {"n": test["n"], "verdict": verdict, "gain": test["mean_difference"]}
+    result |= {name: test[name] for name in ("sd", "low", "high", "p", "test")}
+    return result | ({"low": np.nan, "high": np.nan} if len(gains) == 1 else {})  # nothing to draw
 
 
 def all_better(table: pd.DataFrame, cells: list[tuple], seed: int) -> Verdict:
     """P2-P6: better in every cell, each significantly; one that is worse contradicts."""
-    found = compared(table, cells, seed)
-    run = found[found["n"] > 0]
+    tests = compared(table, cells, seed)
+    run = tests[tests["n"] > 0]
     if run.empty:
-        return Verdict("inconclusive", f"none of {len(found)} comparisons was run", 0)
-    counts = found["verdict"].value_counts()
-    evidence = f"better in {(run['gain'] > 0).sum()} of {len(found)} comparisons, significantly in "
+        return Verdict("inconclusive", f"none of {len(tests)} comparisons was run", 0)
+    counts = tests["verdict"].value_counts()
+    evidence = f"better in {(run['gain'] > 0).sum()} of {len(tests)} comparisons, significantly in "
     evidence += f"{counts.get('reproduced', 0)}, significantly worse in "
-    evidence += f"{counts.get('contradicted', 0)}; {_by_joint(run)}{_limits(found)}"
-    n, row = int(found["n"].min()), deciding(run)
+    evidence += f"{counts.get('contradicted', 0)}; {_by_joint(run)}{_limits(tests)}"
+    n, row = int(tests["n"].min()), deciding(run)
     measure = f"gain in {row['metric']}, {row['dataset']}, {row['better']} over {row['worse']}"
-    verdict = verdict_of_all(found["verdict"])
+    verdict = verdict_of_all(tests["verdict"])
     return Verdict(verdict, evidence, n, float(row["p"]), gain_of(row, measure))
 
 
@@ -146,11 +145,11 @@ def _interval(row: pd.Series) -> str:
     return f" [{row['low']:+.3g}, {row['high']:+.3g}]" if row["n"] >= SMALLEST_N else ""
 
 
-def _limits(found: pd.DataFrame) -> str:
+def _limits(table: pd.DataFrame) -> str:
     """What keeps the claim from being decided, if anything does."""
-    missing = int((found["n"] == 0).sum())
+    missing = int((table["n"] == 0).sum())
     text = f"; {missing} comparisons were not run" if missing else ""
-    return text + too_few(found.loc[found["n"] > 0, "n"].min())
+    return text + too_few(table.loc[table["n"] > 0, "n"].min())
 
 
 def _sign(metric: str) -> int:

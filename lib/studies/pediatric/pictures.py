@@ -1,4 +1,4 @@
-"""What the pediatric figures show: slices of test examinations with what was found on them."""
+"""What the pediatric figures show: slices of test examinations with the bones predicted on them."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -6,10 +6,14 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from lib.engine.study import Sources
 from lib.figures import best_median_worst
-from lib.studies.pediatric import learn as pediatric
+from lib.studies.pediatric.data import load, split
+from lib.studies.pediatric.evaluation import stored_labels
 from lib.studies.pediatric.figures.bone_overlays import BoneSlice
-from lib.studies.pediatric.learn import JOINTS, PROPOSED
+from lib.studies.pediatric.joints import JOINTS
+from lib.studies.pediatric.methods import PROPOSED
+from lib.studies.pediatric.trials import stored_trial
 
 SHOWN = {  # figures 5 to 7
     "strategies": ("att_unet/individual/comb", "att_unet/global/comb", "att_unet/multi/comb"),
@@ -26,42 +30,55 @@ WINDOW = (0.5, 99.5)  # percentiles of the volume that become black and white
 
 
 class Examination(NamedTuple):
-    """One test examination at the size that the networks see, with what methods find in it."""
+    """One test examination at the size that the networks see, with what methods predict.
+
+    Attributes:
+        joint, case: its names.
+        image: float32 D x H x W in [0, 1].
+        reference: uint8 D x H x W; 0 background, k the joint's k-th bone.
+        spacing_mm: of slices, rows and columns.
+        predictions: method -> labels like the reference; global: 0 and 1.
+    """
 
     joint: str
     case: str
-    image: np.ndarray  # float32 D x H x W in [0, 1]
-    reference: np.ndarray  # uint8 D x H x W, 0 background, k for the joint's k-th bone
-    spacing_mm: tuple[float, float, float]  # of slices, rows and columns
-    predictions: dict[str, np.ndarray]  # method -> labels like the reference; global: 0 and 1
+    image: np.ndarray
+    reference: np.ndarray
+    spacing_mm: tuple[float, float, float]
+    predictions: dict[str, np.ndarray]
 
 
-def evaluations(folders: list[Path], fold: int) -> dict[str, Path]:
-    """Method -> folder of its evaluation on the examination that ``fold`` leaves out; first seed.
-
-    ``folders`` are those of a joint's evaluations.
-    """
-    found = {}
+def evaluations(folders: list[Path]) -> dict[tuple[str, int], dict[str, Path]]:
+    """(joint, fold) -> method -> folder of its evaluation, the first seed's."""
+    table: dict[tuple[str, int], dict[str, Path]] = {}
     for folder in folders:
-        trial = pediatric.stored_trial(folder)
-        if trial["fold"] == fold:
-            found.setdefault(trial["method"], folder)
-    return found
+        trial = stored_trial(folder)
+        table.setdefault((trial.variant, trial.fold), {}).setdefault(trial.method, folder)
+    return table
 
 
-def load_examination(folders: dict[str, Path], data_root: str) -> Examination:
-    """The test examination of some evaluations of one fold (method -> folder, as above)."""
-    trial = pediatric.stored_trial(next(iter(folders.values())))
-    data = pediatric.load(trial, data_root)
-    test = pediatric.split(data.cases, trial["fold"])["test"]
-    rows = data.examination == test
+def examinations(folders: list[Path], sources: Sources, fold: int = 0) -> list[Examination]:
+    """The test examination of a fold, of every joint, under all evaluations."""
+    return [
+        load_examination(by_method, sources)
+        for (_, number), by_method in evaluations(folders).items()
+        if number == fold
+    ]
+
+
+def load_examination(folders: dict[str, Path], sources: Sources) -> Examination:
+    """The test examination of evaluations of one joint and fold, by method."""
+    trial = stored_trial(next(iter(folders.values())))
+    data = load(trial, sources[trial.variant].root)
+    test = split(trial, data)["test"]
+    images, labels = data.slices_of(test)
     return Examination(
-        trial["dataset"],
+        trial.variant,
         data.cases["case"].iloc[test],
-        windowed(data.images[rows]),
-        data.labels[rows],
+        windowed(images),
+        labels,
         tuple(data.spacing_mm[test].tolist()),
-        {method: pediatric.stored_labels(folder) for method, folder in folders.items()},
+        {method: stored_labels(folder) for method, folder in folders.items()},
     )
 
 
@@ -86,8 +103,8 @@ def chosen_slices(slices: pd.DataFrame, exam: Examination, method: str = PROPOSE
     """
     here = slices[(slices["dataset"] == exam.joint) & (slices["case"] == exam.case)]
     by_dice = best_median_worst(here.assign(case=here["slice"]), method, "dice")
-    found = {"all bones": fullest_slice(exam.reference)}
-    return found | {name: int(by_dice[name]) for name in ("median", "worst")}
+    worse = {name: int(by_dice[name]) for name in ("median", "worst")}
+    return {"all bones": fullest_slice(exam.reference)} | worse
 
 
 def bone_slice(exam: Examination, number: int, methods, name: str = "") -> BoneSlice:
@@ -96,13 +113,13 @@ def bone_slice(exam: Examination, number: int, methods, name: str = "") -> BoneS
     if missing:
         raise LookupError(f"{exam.joint} {exam.case}: no evaluation of {', '.join(missing)}")
     title = f"{exam.joint} {exam.case}\nslice {number}" + (f" ({name})" if name else "")
-    found = {method: exam.predictions[method][number] for method in methods}
+    labels = {method: exam.predictions[method][number] for method in methods}
     image, reference = exam.image[number], exam.reference[number]
-    return BoneSlice(title, image, reference, found, JOINTS[exam.joint])
+    return BoneSlice(title, image, reference, labels, JOINTS[exam.joint])
 
 
 def overlays(exams: list[Examination], slices: pd.DataFrame, methods) -> list[BoneSlice]:
-    """Rows of figures 5 to 7: of each examination the slice of most bones and the worst one.
+    """Rows of figures 5 to 7: of each examination the slice with most bones and the worst one.
 
     The worst is that of the last of ``methods``, which the figure is about.
     """

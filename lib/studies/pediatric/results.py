@@ -13,7 +13,7 @@ from lib.evidence.ranking import PAPER, threshold_score
 from lib.evidence.statistics import bootstrap_interval, bootstrap_weights, mean
 from lib.studies.pediatric import audit_tables as paper
 from lib.studies.pediatric.audit_tables import METHOD, METRICS
-from lib.studies.pediatric.learn import METHODS, PROPOSED
+from lib.studies.pediatric.methods import METHODS, PROPOSED
 
 UNION = "union"  # of the bones: what the paper scores, whatever the strategy
 UNITS = {name: "mm" if name in ("mssd", "assd") else "%" for name in METRICS} | {"score": "0-100"}
@@ -55,7 +55,7 @@ def printed(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def volumes(metrics: pd.DataFrame, thresholds=PAPER, structure: str = UNION) -> pd.DataFrame:
-    """One row an examination and method: the six metrics, empty, score; means over seeds.
+    """One row per examination and method: the six metrics, empty, score; means over seeds.
 
     ``metrics`` is tidy, with fractions and mm. An empty prediction scores 0, whatever the size of
     its volume; ``empty`` is the share of the seeds without a voxel.
@@ -87,12 +87,12 @@ def summaries(table: pd.DataFrame, keys: list[str], measures: list[str], seed: i
 
 
 def _spread(values: np.ndarray, subjects: np.ndarray, seed: int) -> dict[str, float]:
-    found = {"mean": values.mean(), "sd": np.nan, "low": np.nan, "high": np.nan}
+    spread = {"mean": values.mean(), "sd": np.nan, "low": np.nan, "high": np.nan}
     if len(values) > 1:
-        found["sd"] = values.std(ddof=1)
+        spread["sd"] = values.std(ddof=1)
     if len(set(subjects)) > 1:
-        found["low"], found["high"] = bootstrap_interval(mean, values, seed=seed, groups=subjects)
-    return found
+        spread["low"], spread["high"] = bootstrap_interval(mean, values, seed=seed, groups=subjects)
+    return spread
 
 
 def table_2(table: pd.DataFrame, seed: int) -> pd.DataFrame:
@@ -117,10 +117,10 @@ def ranking(table: pd.DataFrame) -> pd.DataFrame:
 
     Equal scores share the better rank; methods beyond the paper have a score and no rank (NaN).
     """
-    found = table.groupby(["dataset", "method"], sort=False)["score"]
-    found = found.agg(score="mean", sd="std", n="size").reset_index()
-    ranked = found[found["method"].isin(METHODS)].groupby("dataset")["score"]
-    return found.assign(rank=ranked.rank(ascending=False, method="min"))
+    scores = table.groupby(["dataset", "method"], sort=False)["score"]
+    scores = scores.agg(score="mean", sd="std", n="size").reset_index()
+    ranked = scores[scores["method"].isin(METHODS)].groupby("dataset")["score"]
+    return scores.assign(rank=ranked.rank(ascending=False, method="min"))
 
 
 def table_4(table: pd.DataFrame) -> pd.DataFrame:

@@ -8,19 +8,22 @@ from scipy.stats import mannwhitneyu, normaltest, spearmanr, wilcoxon
 
 from lib.evidence.statistics import SMALLEST_N, bootstrap_weights, holm, paired_test
 from lib.studies.pediatric import audit_tables as paper
-from lib.studies.pediatric.learn import PROPOSED
+from lib.studies.pediatric.methods import PROPOSED
 from lib.studies.pediatric.results import UNION, printed, with_parts
 
 METRICS = ["dice", "sensitivity", "specificity"]
 NORMALITY_N = 20  # slices; below it the kurtosis part of the test is not reliable
-SMALLEST_GROUPS = 4  # examinations a group: two-sided Mann-Whitney, 2 / C(8, 4) = 0.029
+SMALLEST_GROUPS = 4  # examinations per group: two-sided Mann-Whitney, 2 / C(8, 4) = 0.029
 ENDS = 0.2  # [A] the outer fifths of the bones' extent are their extremities
 EXAMINATION = ["subject", "case"]
 RESAMPLES = 10_000
 
 
 def slice_values(slices: pd.DataFrame) -> pd.DataFrame:
-    """Percent, means over seeds: rows dataset, metric, subject, case, slice; a column a method."""
+    """Percent, means over seeds: one column per method, one row per slice.
+
+    Index: dataset, metric, subject, case, slice.
+    """
     return _scored(slices).pivot_table(
         index=["dataset", "metric", *EXAMINATION, "slice"], columns="method", values="value",
         sort=False,
@@ -63,28 +66,28 @@ def table_s1(slices: pd.DataFrame, seed: int) -> pd.DataFrame:
 def _described(values: np.ndarray) -> dict[str, float]:
     low, high = np.percentile(values, (16, 84))
     mean, usable = values.mean(), len(values) >= NORMALITY_N and np.ptp(values) > 0
-    found = {"mean": mean, "to_p84": high - mean, "to_p16": mean - low}
+    described = {"mean": mean, "to_p84": high - mean, "to_p16": mean - low}
     p_normal = float(normaltest(values).pvalue) if usable else np.nan
-    return found | {"n": len(values), "p_normal": p_normal}
+    return described | {"n": len(values), "p_normal": p_normal}
 
 
 def _against_proposed(table: pd.DataFrame, method: str, seed: int) -> dict:
     unknown = ("gain", "p", "low", "high", "p_examinations", "p_holm")
-    found = dict.fromkeys(unknown, np.nan) | {"examinations": 0, "reason": "the proposed method"}
+    row = dict.fromkeys(unknown, np.nan) | {"examinations": 0, "reason": "the proposed method"}
     if method == PROPOSED:
-        return found
+        return row
     if PROPOSED not in table:
-        return found | {"reason": f"{PROPOSED} was not run"}
+        return row | {"reason": f"{PROPOSED} was not run"}
     gains = (table[PROPOSED] - table[method]).dropna()
     by_examination = gains.groupby(level=EXAMINATION).mean()
     n = len(by_examination)
     if n == 0:
-        return found | {"reason": "no common slice"}
-    found |= {"gain": gains.mean(), "p": slice_p(gains), "examinations": n, "reason": ""}
+        return row | {"reason": "no common slice"}
+    row |= {"gain": gains.mean(), "p": slice_p(gains), "examinations": n, "reason": ""}
     if n < SMALLEST_N:
-        return found | {"reason": f"n = {n} of the {SMALLEST_N} examinations that a test needs"}
+        return row | {"reason": f"n = {n} of the {SMALLEST_N} examinations that a test needs"}
     test = paired_test(by_examination, np.zeros(n), seed)
-    return found | {"low": test["low"], "high": test["high"], "p_examinations": test["p"]}
+    return row | {"low": test["low"], "high": test["high"], "p_examinations": test["p"]}
 
 
 def slice_p(gains: pd.Series) -> float:
@@ -107,8 +110,8 @@ def extremities(slices: pd.DataFrame) -> pd.DataFrame:
         index=["dataset", "method", "metric", *EXAMINATION], columns="place", values="value"
     )
     wide = wide.reindex(columns=["ends", "middle"]).dropna()
-    found = wide.assign(difference=wide["ends"] - wide["middle"])
-    groups = found.groupby(level=["dataset", "method", "metric"])
+    wide = wide.assign(difference=wide["ends"] - wide["middle"])
+    groups = wide.groupby(level=["dataset", "method", "metric"])
     return with_parts(groups.mean().assign(n=groups.size()).reset_index())
 
 
@@ -116,7 +119,7 @@ def with_growth(table: pd.DataFrame, cases: Mapping[str, pd.DataFrame]) -> pd.Da
     """``volumes`` with pathology (0, 1) and age_years of each examination, NaN where unknown.
 
     Args:
-        table: one row an examination and method.
+        table: one row per examination and method.
         cases: joint -> its examinations (case, subject and, where known, the two columns).
     """
     facts = pd.concat([frame.assign(dataset=joint) for joint, frame in cases.items()])
@@ -129,7 +132,7 @@ def with_growth(table: pd.DataFrame, cases: Mapping[str, pd.DataFrame]) -> pd.Da
 def by_ossification(
     table: pd.DataFrame, cases: Mapping[str, pd.DataFrame], measure: str = "score", seed: int = 0
 ) -> pd.DataFrame:
-    """Does a method fail in the young, whose bones are cartilage yet, or in pathological joints?
+    """Does a method fail in the young, whose bones are still cartilage, or in pathological joints?
 
     Columns: dataset, method, its parts, n, rho, p_age (Spearman with age), pathological, healthy
     (means), n_pathological, n_healthy, difference (pathological - healthy), low, high (95 %,
@@ -160,18 +163,19 @@ def _with_age(values: pd.Series, ages: pd.Series) -> dict:
 
 def _between_groups(pathological: np.ndarray, healthy: np.ndarray, seed: int) -> dict:
     groups = {"pathological": pathological, "healthy": healthy}
-    found = {name: values.mean() if len(values) else np.nan for name, values in groups.items()}
-    found |= {f"n_{name}": len(values) for name, values in groups.items()}
-    found["difference"] = found["pathological"] - found["healthy"]
+    result = {name: values.mean() if len(values) else np.nan for name, values in groups.items()}
+    result |= {f"n_{name}": len(values) for name, values in groups.items()}
+    result["difference"] = result["pathological"] - result["healthy"]
     smallest = min(map(len, groups.values()))
     if smallest < SMALLEST_GROUPS:
         sizes = f"{len(pathological)} pathological, {len(healthy)} healthy"
         reason = f"{sizes}; {SMALLEST_GROUPS} each are needed"
-        return found | dict.fromkeys(("low", "high", "p_pathology"), np.nan) | {"no_groups": reason}
+        untested = dict.fromkeys(("low", "high", "p_pathology"), np.nan)
+        return result | untested | {"no_groups": reason}
     drawn = [
         bootstrap_weights(np.arange(len(values)), RESAMPLES, seed + place) @ values / len(values)
         for place, values in enumerate(groups.values())
     ]
     low, high = np.quantile(drawn[0] - drawn[1], (0.025, 0.975))
     p = float(mannwhitneyu(pathological, healthy).pvalue)
-    return found | {"low": low, "high": high, "p_pathology": p, "no_groups": ""}
+    return result | {"low": low, "high": high, "p_pathology": p, "no_groups": ""}

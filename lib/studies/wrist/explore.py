@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from torch.nn import functional
 
 from lib.data.prepared import THRESHOLD
-from lib.figures import loss_explorer, method_style
 from lib.studies.wrist.data import load
+from lib.studies.wrist.figures import loss_explorer, method_style
 from lib.studies.wrist.learn import weighted_loss
 from lib.studies.wrist.methods import weights_at
 from lib.studies.wrist.results import predictions

@@ -1,8 +1,8 @@
 """Own images in one call: geometry there and back, the studies' own inputs, files, errors."""
 
-import json
 import re
 import shutil
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -15,25 +15,20 @@ from lib.app.predict.model import best_weights, load_model, segment
 from lib.app.predict.results import predict
 from lib.base import paths
 from lib.base.errors import DataError, OsteoBookError, SettingError
-from lib.data.cases import find_cases
 from lib.data.crop import Window
-from lib.data.images import read_image
-from lib.data.preprocess import finish, imagenet_input, prepare
+from lib.data.frames import central_square, cut, put_back, whole
 from lib.metrics.cortical_index import cortical_index
 from lib.metrics.knee import flexion_angle, patella_height, patella_length
 from lib.studies.common import measures
-from lib.studies.common.frames import central_square, cut, put_back, whole
 from lib.studies.common.radiographs import RADIOGRAPHS, find
+from lib.studies.common.reader import as_trained
 from lib.studies.hand import data as hand
-from lib.studies.humerus import learn as humerus
-from lib.studies.knee import learn as knee
-from lib.studies.registry import TASKS
+from lib.studies.knee.data import STRUCTURES
+from lib.studies.knee.predict import ASSUMED_SQUARE, NOT_SQUARE, knee_measures
+from lib.studies.registry import STUDIES
 from lib.training.checkpoints import load_weights
 from tests.data.test_images import write_dicom
-from tests.make.humerus import make_mask_fixture
-from tests.make.knee import make_knee_fixture
-from tests.make.trials import BUILD, TRIALS, Bright, make_trial_folder
-from tests.make.wrist import make_yolo_fixture
+from tests.make.trials import TRIALS, Bright, listed, make_trial_folder, untrained
 
 # grey 0.5 after ImageNet's mean; mean and one SD of a volume
 LEVEL = {"humerus": 0.0655, "knee": 0.0655, "wrist": 0.95, "pediatric": 1.0, "hand": 0.5}
@@ -44,10 +39,11 @@ def bright(monkeypatch, tmp_path):
     """study -> folder of a trial whose network finds what is bright."""
 
     def make(study):
-        task, trial = TASKS[study], TRIALS[study]
-        network = Bright(len(task.structures(trial)), LEVEL[study], task.classes)
-        plain = {"prefix": "", "reader": lambda trial, network: network}
-        monkeypatch.setitem(TASKS, study, task._replace(network=lambda trial: network, **plain))
+        chosen, trial = STUDIES[study], TRIALS[study]
+        reader = chosen.reader
+        network = Bright(len(reader.structures(trial)), LEVEL[study], reader.classes)
+        reader = replace(reader, prefix="", reading=as_trained, network=lambda trial: network)
+        monkeypatch.setitem(STUDIES, study, replace(chosen, reader=reader))
         return make_trial_folder(tmp_path / "trials" / study, trial, network)
 
     return make
@@ -98,7 +94,7 @@ def test_a_mask_drawn_in_the_original_frame_survives(bright, shape):
     image[0, 0] = image[-1, -1] = 1.0  # at the corners: outside the square unless it is all
     expected = drawn if shape != (64, 64) else None
     masks = segment(model, image).masks
-    assert list(masks) == list(knee.STRUCTURES)
+    assert list(masks) == list(STRUCTURES)
     for mask in masks.values():
         assert mask.shape == shape and mask.dtype == bool
         if expected is not None:
@@ -107,7 +103,7 @@ def test_a_mask_drawn_in_the_original_frame_survives(bright, shape):
             assert overlap(mask, drawn) > 0.98
 
 
-@pytest.mark.parametrize("study", TASKS)
+@pytest.mark.parametrize("study", STUDIES)
 @pytest.mark.parametrize("shape", [(150, 101), (90, 130)])
 def test_what_is_bright_is_found_in_its_place(bright, study, shape):
     model = load_model(study, bright(study))
@@ -117,9 +113,9 @@ def test_what_is_bright_is_found_in_its_place(bright, study, shape):
     drawn = np.hypot(yy - 62, xx - 58) < 15
     image[drawn] = 1.0
     found = list(segment(model, image).masks.values())
-    if TASKS[study].classes:  # which overlap nowhere
+    if STUDIES[study].reader.classes:  # which overlap nowhere
         assert not np.any(found[1:])
-    for mask in found[: 1 if TASKS[study].classes else None]:
+    for mask in found[: 1 if STUDIES[study].reader.classes else None]:
         assert overlap(mask, drawn) > 0.8  # a disc of 30 pixels, seen at 32 or 64 a side
         shift = np.argwhere(mask).mean(0) - np.argwhere(drawn).mean(0)
         assert np.abs(shift).max() < 0.6
@@ -128,31 +124,11 @@ def test_what_is_bright_is_found_in_its_place(bright, study, shape):
 # --- the same as in training
 
 
-def test_networks_see_what_their_studies_train_on(tmp_path):
-    make_knee_fixture(tmp_path / "knee", subjects=2, frames=2)
-    make_mask_fixture(tmp_path / "humerus", n=4)
-    make_yolo_fixture(tmp_path / "wrist", n_train=3, n_test=2)
-    trial = TRIALS["knee"] | {"frame_step": 1}
-    data = knee.load(trial, str(tmp_path))
-    expected = {"knee": (trial, data.cases, [imagenet_input(image) for image in data.images])}
-    trial = TRIALS["humerus"]
-    data = humerus.load(trial, str(tmp_path))
-    expected["humerus"] = trial, data.cases, [imagenet_input(image) for image in data.images]
-    trial, cases = TRIALS["wrist"] | {"otsu_channel": True}, find_cases(tmp_path, "wrist")
-    shown = [prepare(case, trial["image_size"])[0] for case in cases.to_dict("records")]
-    expected["wrist"] = trial, cases, [finish(image, "histogram", True) for image in shown]
-    for study, (trial, cases, inputs) in expected.items():
-        for path, seen in zip(cases["image"], inputs, strict=True):
-            prepared = TASKS[study].prepare(trial, read_image(path)[0])
-            assert prepared.inputs.dtype == np.float32
-            np.testing.assert_array_equal(prepared.inputs[0], seen, err_msg=study)
-
-
 @pytest.mark.parametrize("study", ["humerus", "wrist", "pediatric", "knee"])
 def test_networks_have_the_trained_weights(tmp_path, study):
     folder = make_trial_folder(tmp_path / "t", TRIALS[study])
     model = load_model(study, folder)
-    trained = load_weights(folder / "weights.safetensors", BUILD[study](TRIALS[study])).eval()
+    trained = load_weights(folder / "weights.safetensors", untrained(study)).eval()
     trained = getattr(trained, "network", trained)
     x = torch.rand(1, 1 if study in ("wrist", "pediatric") else 3, 64, 64)
     with torch.no_grad():
@@ -168,7 +144,7 @@ def values(found):
 
 def drawn_knee():
     """Two long bones with round ends, bent, and patella and tendon before them."""
-    planes = {name: np.zeros((200, 200), np.uint8) for name in knee.STRUCTURES}
+    planes = {name: np.zeros((200, 200), np.uint8) for name in STRUCTURES}
     for name, joint, end in (("femur", (90, 80), (90, -20)), ("tibia", (90, 120), (150, 220))):
         cv2.circle(planes[name], joint, 17, 1, -1)
         cv2.line(planes[name], joint, end, 1, 14)
@@ -179,8 +155,8 @@ def drawn_knee():
 
 def test_knee_is_measured_and_millimetres_are_not_invented():
     masks = drawn_knee()
-    with_mm = values(measures.knee(masks, (0.5, 0.5)))
-    without = values(measures.knee(masks, None))
+    with_mm = values(knee_measures(masks, (0.5, 0.5)))
+    without = values(knee_measures(masks, None))
     angle = flexion_angle(masks["femur"], masks["tibia"])
     height = patella_height(masks["patella"], masks["tendon"], masks["tibia"])
     length = patella_length(masks["patella"])
@@ -188,14 +164,14 @@ def test_knee_is_measured_and_millimetres_are_not_invented():
     assert with_mm["femur-tibia", "flexion_angle", "degrees"] == (angle, "")
     assert with_mm["patella", "patella_height", "ratio"] == (height, "")
     assert with_mm["patella", "patella_length", "mm"] == (length / 2, "")
-    assert without["patella", "patella_length", "px"] == (length, measures.ASSUMED_SQUARE)
+    assert without["patella", "patella_length", "px"] == (length, ASSUMED_SQUARE)
     assert without["femur-tibia", "flexion_angle", "degrees"][0] == angle
     value, note = without["patella", "patella_length", "mm"]
     assert np.isnan(value) and note == measures.NO_SPACING
-    oblong = measures.knee(masks, (0.5, 0.4))
-    assert all(np.isnan(m.value) and m.note == measures.NOT_SQUARE for m in oblong)
+    oblong = knee_measures(masks, (0.5, 0.4))
+    assert all(np.isnan(m.value) and m.note == NOT_SQUARE for m in oblong)
     masks["tendon"][:] = False
-    value, note = values(measures.knee(masks, (0.5, 0.5)))["patella", "patella_height", "ratio"]
+    value, note = values(knee_measures(masks, (0.5, 0.5)))["patella", "patella_height", "ratio"]
     assert np.isnan(value) and "missing" in note
 
 
@@ -350,12 +326,12 @@ def test_bad_weights_and_folders_are_named(tmp_path, capsys, bright):
 
 
 def test_weights_of_other_layers_and_of_tight_crops_are_refused(tmp_path):
-    wider = TRIALS["wrist"] | {"width": 8}
-    folder = make_trial_folder(tmp_path / "t", TRIALS["wrist"], BUILD["wrist"](wider))
+    wider = STUDIES["wrist"].reader.network(replace(TRIALS["wrist"], width=8))
+    folder = make_trial_folder(tmp_path / "t", TRIALS["wrist"], wider)
     with pytest.raises(OsteoBookError, match="the wrist network in config.json"):
         load_model("wrist", folder)
-    tight = make_trial_folder(tmp_path / "tight", TRIALS["wrist"] | {"dataset": "tight"})
-    make_trial_folder(tmp_path / "whole", TRIALS["wrist"] | {"dataset": "whole"})
+    tight = make_trial_folder(tmp_path / "tight", replace(TRIALS["wrist"], variant="tight"))
+    make_trial_folder(tmp_path / "whole", replace(TRIALS["wrist"], variant="whole"))
     with pytest.raises(
         SettingError, match="cut around the labelled box; expected whole.*as t, whole"
     ):
@@ -367,10 +343,8 @@ def test_weights_of_other_layers_and_of_tight_crops_are_refused(tmp_path):
     [("pediatric", "autoencoder", "all bones of a joint"), ("hand", "learning", "mose or unet")],
 )
 def test_weights_that_see_no_images_are_refused(tmp_path, study, kind, expected):
-    other = TRIALS[study] | {"kind": kind}
-    folder = make_trial_folder(tmp_path / "t", TRIALS[study])
-    config = json.loads((folder / "config.json").read_text()) | {"trial": other}
-    (folder / "config.json").write_text(json.dumps(config))
+    other = next(trial for trial in listed(study) if trial.kind == kind)
+    folder = make_trial_folder(tmp_path / "t", other, Bright(1, 0.0))
     with pytest.raises(SettingError, match=f"found the {kind}.*{expected}.*run the study first"):
         load_model(study, folder)
 
@@ -382,7 +356,7 @@ def test_the_best_in_validation_of_the_largest_models_is_taken(tmp_path, monkeyp
     monkeypatch.setattr(paths, "TRIALS", tmp_path)
     with pytest.raises(OsteoBookError, match=r"no trained model.*run_all.sh --only knee"):
         best_weights("knee")
-    small = TRIALS["knee"] | {"image_size": TRIALS["knee"]["image_size"] // 2}
+    small = replace(TRIALS["knee"], image_size=TRIALS["knee"].image_size // 2)
     scores = {"a": [0.1, 0.8, 0.2], "b": [0.5, 0.6], "small": [0.95], "c.partial": [0.9]}
     for name, values in scores.items():
         trial = small if name == "small" else TRIALS["knee"]
@@ -396,8 +370,8 @@ def test_the_best_in_validation_of_the_largest_models_is_taken(tmp_path, monkeyp
     code, out, _ = run(capsys, *call)
     assert code == 0 and f"weights: {best}\n" in out
     with pytest.raises(SystemExit):
-        run(capsys, *call, "--weights", best, "--dataset", "frame_split")
-    with pytest.raises(OsteoBookError, match="no trained model on elbow"):
+        run(capsys, *call, "--weights", best, "--variant", "frame_split")
+    with pytest.raises(OsteoBookError, match="no trained model of elbow"):
         best_weights("knee", "elbow")
 
 
@@ -405,10 +379,10 @@ def test_a_joint_must_be_named_where_there_are_two(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "TRIALS", tmp_path)
     ankle = TRIALS["pediatric"]
     folders = {
-        joint: make_trial_folder(tmp_path / "pediatric" / joint, ankle | {"dataset": joint})
+        joint: make_trial_folder(tmp_path / "pediatric" / joint, replace(ankle, variant=joint))
         for joint in ("ankle", "shoulder")
     }
-    prior = ankle | {"kind": "autoencoder"}
+    prior = next(trial for trial in listed("pediatric") if trial.kind == "autoencoder")
     make_trial_folder(tmp_path / "pediatric" / "prior", prior, Bright(1, 0.0))
     assert best_weights("pediatric", "shoulder") == folders["shoulder"]
     with pytest.raises(SettingError, match="expected one of ankle, shoulder"):

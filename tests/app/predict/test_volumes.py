@@ -9,21 +9,19 @@ import nibabel
 import numpy as np
 import pytest
 import torch
+from lib.studies.common.task import Segmentation
 
 from lib.app.predict.model import load_model, segment
 from lib.app.predict.results import predict
 from lib.data.images import read_image
-from lib.data.volumes import read_volume, resized, restored
+from lib.data.volumes import read_volume, restored
 from lib.models.mixture_segmenter import MixtureSegmenter
 from lib.studies.common.radiographs import NATS_16_BIT, find
-from lib.studies.common.task import Segmentation
 from lib.studies.common.volumes import PLANES, VOLUMES, read, views
 from lib.studies.hand import data as hand, segmentation as hand_segmentation
-from lib.studies.pediatric import (
-    evaluation as pediatric_evaluation,
-    learn as pediatric,
-    learning as pediatric_learning,
-)
+from lib.studies.pediatric import STUDY, evaluation, learn as pediatric
+from lib.studies.pediatric.data import prepare_for
+from lib.training import predict as training_predict
 from lib.training.checkpoints import load_weights
 from tests.make.hand import make_hand_fixture
 from tests.make.pediatric import SHAPE, affine_of, draw_joint, write_nrrd, write_series
@@ -35,7 +33,7 @@ BONES = ("calcaneus", "talus", "tibia")
 @pytest.fixture(autouse=True)
 def full_precision(monkeypatch):
     """Studies compute in bfloat16 where it is native; prediction, as the ONNX file, does not."""
-    for module in (pediatric_learning, hand_segmentation):
+    for module in (training_predict, hand_segmentation):
         monkeypatch.setattr(module, "mixed_precision", lambda device: nullcontext())
 
 
@@ -56,20 +54,17 @@ def ankle(tmp_path):
 def weights(tmp_path):
     """A network that labels each of the classes somewhere, whatever the image."""
     torch.manual_seed(1)
-    network = pediatric_learning.segmentation_network(TRIALS["pediatric"])
+    network = pediatric.Adversaries(TRIALS["pediatric"], None)
     return make_trial_folder(tmp_path / "trials" / "network", TRIALS["pediatric"], network)
 
 
 def by_the_study(folder, path):
     """Labels and affine of a volume by what the study does with the slices of its test cases."""
-    trial, volume = pediatric.stored_trial(folder) | {"device": "cpu"}, read_volume(path)
-    blank = np.zeros(volume.array.shape, np.uint8)
-    images, *_ = resized(volume, blank, trial["image_size"], trial["normalisation"])
-    network = pediatric_learning.segmentation_network(trial | {"weights": "none"})
-    load_weights(folder / "weights.safetensors", network)
-    found = pediatric_learning.predict(trial, network, images[:, None])
-    labels = pediatric_evaluation.labels_of([found.transpose(1, 0, 2, 3)])
-    labels = pediatric_evaluation.cleaned(labels, BONES, trial["strategy"])
+    trial, volume = STUDY.stored_trial(folder), read_volume(path)
+    images = prepare_for(trial, volume.array).pictures
+    model = load_weights(folder / "weights.safetensors", pediatric.Adversaries(trial, None))
+    labels = evaluation.labels_of([pediatric.predict(trial, model.network, images)])
+    labels = evaluation.cleaned(labels, len(BONES), trial.strategy)
     return restored(labels, volume), volume.affine
 
 

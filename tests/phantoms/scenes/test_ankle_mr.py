@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from lib.phantoms.physics import scan
 from lib.phantoms.scenes.ankle_mr import scene as ankle_mr
-from lib.phantoms.shapes.solids import Pose, moved
+from lib.phantoms.shapes.geometry import pose, transformed
 from lib.phantoms.shapes.tissue import paint_bone
 
 QUICK = (24, 96, 96)
@@ -126,11 +126,10 @@ def test_bones_have_a_childs_size(cases):
 
 
 def test_cartilage_thins_with_age():
-    foot = Pose(np.eye(3), np.zeros(3))
     origin = torch.zeros(1)
     mantles = []
     for age in (7.0, 10.0, 13.0):
-        talus = next(b for b, _ in ankle_mr.bones(age, foot) if b.name == "talus")
+        talus = next(b for b, _ in ankle_mr.bones(age, pose()) if b.name == "talus")
         mantles.append(float(talus.mantle(origin)))
     assert mantles == sorted(mantles, reverse=True)
     assert mantles[-1] < 0.6 * mantles[0]
@@ -185,9 +184,10 @@ def test_voxels_left_out_of_a_bone_are_not_in_it():
     canvas.split(2)
     textures = scan.draw_textures(grid, 2, rng, "cpu")
     everywhere = slice(0, 48), slice(None), slice(0, 96), slice(0, 96)
-    for bone, of_foot in ankle_mr.bones(subject["age_years"], foot):
-        pose = leg.after(foot) if of_foot else leg
-        masks = paint_bone(canvas, bone, pose, textures)
-        dense = moved(bone.outline, pose).distance(canvas.points(everywhere)).mean(1) < 0
+    for bone, at in ankle_mr.bones(subject["age_years"], foot):
+        masks = paint_bone(canvas, bone, leg.after(at), textures)
+        dense = (
+            transformed(bone.outline, leg.after(at)).distance(canvas.points(everywhere)).mean(1) < 0
+        )
         found = masks["bone"] | masks["cartilage"]
         assert int((found != dense).sum()) <= 2, bone.name

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lib.phantoms.scenes.knee import scene as knee
-from lib.phantoms.scenes.knee.bones import (  # fmt: skip
+from lib.phantoms.scenes.knee.bones import (
     landmarks,
     patella_length_mm,
     patella_outline,
@@ -103,7 +103,7 @@ def test_patella_moves_down_the_femur_and_tilts_less_than_the_knee(person):
     middles = np.array([(h.apex + h.top)[:2] / 2 for h in held])
     around = np.degrees(np.arctan2(*(middles - np.array([9.0, 8.0])).T[::-1]))
     assert (np.diff(around) < 0).all()  # clockwise about the trochlea's middle
-    tilt = [np.degrees(np.arccos(h.patella.rotation[0, 0])) for h in held]
+    tilt = [np.degrees(np.arccos(h.patella.matrix[0, 0])) for h in held]
     assert all(t < angle for t, angle in zip(tilt[1:], ANGLES[1:], strict=True))
 
 

@@ -7,9 +7,9 @@ import torch
 from lib.phantoms.physics.texture import trabecular_tile
 from lib.phantoms.scenes.wrist import scene as wrist
 from lib.phantoms.scenes.wrist.bones import Build, bodies, carpals, digits, radius, ulna
-from lib.phantoms.scenes.wrist.fracture import KINDS, Fracture, after, break_bones, draw_fracture
+from lib.phantoms.scenes.wrist.fracture import KINDS, Fracture, break_bones, draw_fracture
 from lib.phantoms.shapes.body import Bone, project_bones
-from lib.phantoms.shapes.geometry import Frame, chord, pose
+from lib.phantoms.shapes.geometry import Frame, chord, pose, transformed
 
 AVERAGE = Build(1, 1, 1, 1.6, 24, 11, -1, 6, 0.5, 0.3, 0.3, np.zeros(200))
 INTACT = Fracture("none", 0.0, 0.0, 0.0, 0.0, 20.0, 20.0, 0.0, False)
@@ -26,7 +26,7 @@ def whole_wrist(build):
 
 def projected(solids, place, pixel_mm=0.25):
     frame = Frame(480, 400, pixel_mm)
-    bones = [Bone(name, solid.moved(place), name) for name, solid in solids.items()]
+    bones = [Bone(name, transformed(solid, place), name) for name, solid in solids.items()]
     rng = np.random.default_rng(0)
     return project_bones(frame, bones, trabecular_tile(rng, pixel_mm), rng).masks, frame
 
@@ -93,7 +93,7 @@ def test_the_far_part_moves_as_the_truth_says():
     assert moved @ near.normal == pytest.approx(-1.0, abs=1e-6)
     assert np.linalg.norm(moved - (moved @ near.normal) * near.normal) == pytest.approx(4.0)
     assert np.degrees(np.arccos(near.normal @ far.normal)) == pytest.approx(15, abs=1.5)
-    turned = np.degrees(np.arccos((np.trace(injured.hand.rotation) - 1) / 2))
+    turned = np.degrees(np.arccos((np.trace(injured.hand.matrix) - 1) / 2))
     assert turned == pytest.approx(15, abs=0.5)
 
 
@@ -114,7 +114,7 @@ def test_severity_reaches_from_hairlines_to_wide_displacement():
 def test_poses_follow_one_another():
     first, second = pose(10, 20, 30, (1, 2, 3)), pose(-40, 5, 0, (0, 1, 0), mirror=True)
     point = np.array([[3.0, -1.0, 2.0]])
-    both = after(second, first)
+    both = second.after(first)
     assert both.point(point) == pytest.approx(second.point(first.point(point)))
 
 

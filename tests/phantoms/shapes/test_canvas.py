@@ -8,7 +8,8 @@ import torch
 from lib.phantoms.physics.mr import Sequence
 from lib.phantoms.physics.scan import draw_textures, examination_grid
 from lib.phantoms.shapes.canvas import Canvas, centred_grid, noise
-from lib.phantoms.shapes.solids import Pose, ellipsoid
+from lib.phantoms.shapes.geometry import pose
+from lib.phantoms.shapes.solids import ellipsoid
 from lib.phantoms.shapes.tissue import Bone, Plate, paint_bone
 
 ANKLE = Sequence(7.9, 2.8, 10.0)
@@ -29,9 +30,8 @@ def test_sphere_of_20_mm_measures_20_mm(orientation):
     canvas = Canvas(grid, ANKLE)
     canvas.split(2)
     sphere = Bone("ball", ellipsoid(centre, 10), lambda p: 0, lambda p: 0.5, lambda p: 0)
-    pose = Pose(np.eye(3), np.zeros(3))
     masks = paint_bone(
-        canvas, sphere, pose, draw_textures(grid, 2, np.random.default_rng(0), "cpu")
+        canvas, sphere, pose(), draw_textures(grid, 2, np.random.default_rng(0), "cpu")
     )
     mask = masks["bone"].numpy()
     for axis in range(3):
@@ -64,7 +64,7 @@ def test_bone_has_its_layers():
     textures = draw_textures(grid, 2, np.random.default_rng(0), "cpu")
     plate = Plate(lambda p: p.z + 0 * p.x, 1.5)
     ball = Bone("ball", ellipsoid((0, 0, 0), 12), lambda p: 3, lambda p: 1.5, lambda p: 0, (plate,))
-    masks = paint_bone(canvas, ball, Pose(np.eye(3), np.zeros(3)), textures)
+    masks = paint_bone(canvas, ball, pose(), textures)
     bone, cartilage = (masks[k].numpy() for k in ("bone", "cartilage"))
     assert bone.sum() / 8 == pytest.approx(4 / 3 * np.pi * 9**3, rel=0.01)
     assert (bone | cartilage).sum() / 8 == pytest.approx(4 / 3 * np.pi * 12**3, rel=0.01)

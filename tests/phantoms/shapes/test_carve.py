@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lib.phantoms.shapes.carve import Ball, Broken, Carved, Crack, Plane, crack_zone
-from lib.phantoms.shapes.geometry import Ellipsoid, Frame, chord, pose
+from lib.phantoms.shapes.geometry import Ellipsoid, Frame, chord, pose, transformed
 
 FRAME = Frame(60, 60, 1.0)
 BODY = Ellipsoid(np.array([1.0, -2.0, 3.0]), (14.0, 22.0, 11.0), cortex=0.0)
@@ -52,10 +52,10 @@ def thickness(solid, frame):
 @pytest.mark.parametrize("turn", [(0, 0, 0), (20, -50, 35), (0, 90, 0)])
 def test_carved_solids_agree_with_ray_marching_in_any_pose(turn):
     place = pose(*turn, shift=(2, -1, 4))
-    carved = Carved(BODY, [PLANE, KEEP], [HOLE, HOLLOW], 0.5).moved(place)
+    carved = transformed(Carved(BODY, [PLANE, KEEP], [HOLE, HOLLOW], 0.5), place)
 
     def occupied(view):
-        points = (view - place.shift) @ place.rotation
+        points = (view - place.shift) @ place.matrix
         kept = inside_ellipsoid(points, BODY) & below(points, PLANE) & inside_ball(points, KEEP)
         return kept & ~inside_ball(points, HOLE) & ~inside_ellipsoid(points, HOLLOW)
 
@@ -74,14 +74,14 @@ def test_a_wall_of_the_cortex_is_left_at_a_cut():
 @pytest.mark.parametrize("turn", [(0, 0, 0), (15, 80, -20)])
 def test_two_sides_of_a_flat_crack_are_the_whole(turn):
     place = pose(*turn)
-    whole = thickness(Carved(BODY).moved(place), FRAME)
-    halves = [Carved(BODY, sides=[(CRACK, side)]).moved(place) for side in (-1.0, 1.0)]
+    whole = thickness(transformed(Carved(BODY), place), FRAME)
+    halves = [transformed(Carved(BODY, sides=[(CRACK, side)]), place) for side in (-1.0, 1.0)]
     near, far = (thickness(half, FRAME) for half in halves)
     assert np.abs(near + far - whole).max() < 1e-3
     assert min(near.sum(), far.sum()) > 0.2 * whole.sum()
 
     def lower(view):
-        points = view @ place.rotation
+        points = view @ place.matrix
         return inside_ellipsoid(points, BODY) & ((points - CRACK.point) @ CRACK.normal <= 0)
 
     assert np.abs(near - marched(lower, FRAME)).max() < 0.1
@@ -97,7 +97,7 @@ def test_waves_move_the_crack_where_it_meets_the_surface():
 
 
 def test_fragments_count_each_where_they_overlap():
-    pushed = Carved(BODY, sides=[(CRACK, 1.0)]).moved(pose(shift=-3 * CRACK.normal))
+    pushed = transformed(Carved(BODY, sides=[(CRACK, 1.0)]), pose(shift=-3 * CRACK.normal))
     near = Carved(BODY, sides=[(CRACK, -1.0)])
     total = thickness(Broken([near, pushed]), FRAME)
     assert np.abs(total - thickness(near, FRAME) - thickness(pushed, FRAME)).max() < 1e-3

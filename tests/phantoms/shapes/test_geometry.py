@@ -5,7 +5,15 @@ import pytest
 import torch
 
 from lib.phantoms.shapes.body import Bone, Limb, Sheet, materials, project_bones, soft_tissue
-from lib.phantoms.shapes.geometry import Ellipsoid, Frame, Pose, Union, chord, curve_table, pose
+from lib.phantoms.shapes.geometry import (
+    Ellipsoid,
+    Frame,
+    Union,
+    chord,
+    curve_table,
+    pose,
+    transformed,
+)
 from lib.phantoms.shapes.plate import Plate, closed_spline, ribbon_outline, signed_distance
 from lib.phantoms.shapes.tube import CAP_EXPONENT, Tube
 
@@ -85,8 +93,8 @@ def test_sphere_of_20_mm_measures_20_mm():
 
 def test_turned_ellipsoid_matches_marching():
     radii, turn = np.array([14.0, 8.0, 5.0]), pose(30, 40, 50, shift=(2, -3, 4))
-    solid = Ellipsoid(np.zeros(3), radii).moved(turn)
-    local = (points() - turn.shift) @ turn.rotation
+    solid = transformed(Ellipsoid(np.zeros(3), radii), turn)
+    local = (points() - turn.shift) @ turn.matrix
     assert_marched(chords(solid)[0], ((local / radii) ** 2).sum(-1) <= 1)
 
 
@@ -120,14 +128,14 @@ def tube_occupancy(tube, where):
 def test_tube_matches_marching_at_any_roll(roll_deg):
     tube = long_bone()
     lean = float(np.degrees(np.arctan2(tube.axis[0], tube.axis[1])))
-    upright = tube.moved(pose(z_deg=lean))  # axis along y, so a turn about y is a roll
-    rolled = upright.moved(pose(y_deg=roll_deg)).moved(pose(z_deg=-20))
+    upright = transformed(tube, pose(z_deg=lean))  # axis along y, so a turn about y is a roll
+    rolled = transformed(transformed(upright, pose(y_deg=roll_deg)), pose(z_deg=-20))
     assert_marched(chords(rolled)[0], tube_occupancy(rolled, points()))
 
 
 @pytest.mark.parametrize("roll_deg", [0, 35, 60, 90, 180])
 def test_texture_runs_across_a_tube_whichever_side_is_seen(roll_deg):
-    tube = long_bone(end=(-5, 22, 0)).moved(pose(y_deg=roll_deg))
+    tube = transformed(long_bone(end=(-5, 22, 0)), pose(y_deg=roll_deg))
     x = torch.linspace(-3, 3, 13)[None] + float(tube.point(0.5)[0])
     across = tube.section(x, torch.tensor([[1.0]])).across[0]
     steps = across.diff().abs() / x[0].diff()
@@ -136,7 +144,7 @@ def test_texture_runs_across_a_tube_whichever_side_is_seen(roll_deg):
 
 def test_tilted_cylinder_is_longer_by_the_cosine():
     rows = [(0, 6, 6), (1, 6, 6)]
-    tube = Tube((0, -60, 0), (0, 60, 0), rows, caps=(0.1, 0.1)).moved(pose(x_deg=30))
+    tube = transformed(Tube((0, -60, 0), (0, 60, 0), rows, caps=(0.1, 0.1)), pose(x_deg=30))
     outer, _ = chords(tube)
     assert outer[80].max() == pytest.approx(12 / np.cos(np.radians(30)), abs=0.02)
 
@@ -158,7 +166,7 @@ def test_core_is_inset_by_the_cortex():
 def test_mirrored_tube_is_the_mirror_image():
     tube = long_bone(slope=(0.2, -0.1), notch=(1.0, 0.5))
     outer = chords(tube)[0]
-    mirrored = chords(tube.moved(pose(mirror=True)))[0]
+    mirrored = chords(transformed(tube, pose(mirror=True)))[0]
     assert np.abs(outer[:, ::-1] - mirrored).max() < 1e-3
 
 
@@ -202,7 +210,9 @@ def test_round_plate_is_a_sphere():
 def test_turned_plate_keeps_its_volume():
     outline = [(-12, -8), (10, -9), (14, 6), (0, 12), (-11, 5)]
     plate = Plate(outline, lambda u, v: 4 + 0.1 * u, rim=3.0)
-    volumes = [chords(plate.moved(turn))[0].sum() for turn in (pose(), pose(x_deg=40, z_deg=70))]
+    volumes = [
+        chords(transformed(plate, turn))[0].sum() for turn in (pose(), pose(x_deg=40, z_deg=70))
+    ]
     assert volumes[1] == pytest.approx(volumes[0], rel=0.01)
 
 
@@ -295,8 +305,16 @@ def test_materials_fill_the_body():
 
 def test_pose_moves_bones_and_flesh_alike():
     turn = pose(z_deg=30, shift=(3, 4, 0))
-    moved = Bone("a", long_bone()).moved(turn)
+    moved = transformed(Bone("a", long_bone()), turn)
     assert moved.solid.start == pytest.approx(turn.point([-5, -20, 0]))
-    limb = Limb((-5, -20), (4, 22), (5, 5), (5, 5)).moved(turn)
-    assert limb.end == pytest.approx(turn.point([4, 22, 0])[:2])
-    assert isinstance(turn, Pose)
+    limb = transformed(Limb((-5, -20), (4, 22), (5, 5), (5, 5)), turn)
+    assert limb.end == pytest.approx(turn.point([4, 22, 0])) and limb.radius == (5, 5)
+    sheet = transformed(Sheet(np.array([(0, 0), (4, 0), (0, 4)]), 3.0, 2.0), turn)
+    assert sheet.outline == pytest.approx(turn.point([(0, 0, 0), (4, 0, 0), (0, 4, 0)]))
+
+
+def test_a_list_or_dict_is_transformed_member_by_member():
+    turn, ball = pose(x_deg=20, shift=(1, 2, 3)), Ellipsoid(np.array([4.0, 5, 6]), (1, 2, 3))
+    bones, flesh = transformed([{"ball": ball}, [Limb((0, 1), (2, 3), (1, 1), (1, 1)), None]], turn)
+    assert bones["ball"].centre == pytest.approx(turn.point(ball.centre))
+    assert flesh[0].start == pytest.approx(turn.point((0, 1))) and flesh[1] is None

@@ -4,20 +4,18 @@ import numpy as np
 import pytest
 import torch
 
+from lib.phantoms.shapes.geometry import Pose, pose, transformed
 from lib.phantoms.shapes.solids import (
     Points,
-    Pose,
     cut,
     ellipsoid,
     grown,
     half_space,
+    local,
     loft,
-    moved,
     rod,
-    rotation,
     smooth_min,
     tube,
-    turned,
     union,
 )
 
@@ -87,22 +85,21 @@ def test_tube_passes_through_its_points():
 
 
 def test_poses():
-    turn = rotation(z=90)
-    assert np.allclose(turn @ [1, 0, 0], [0, 1, 0])
-    assert np.allclose(rotation(10, 20, 30) @ rotation(10, 20, 30).T, np.eye(3))
-    pose = Pose(2 * rotation(20, -30, 70) @ np.diag([-1, 1, 1]), np.array([1.0, -2, 3]))
-    outer = turned(rotation(x=40), pivot=(0, 5, 0))
-    assert np.allclose(outer.world((0, 5, 0)), (0, 5, 0))
-    there = outer.after(pose).world((3, 4, 5))
-    assert np.allclose(there, outer.world(pose.world((3, 4, 5))))
-    back = outer.after(pose).local(at(tuple(there)))
+    assert np.allclose(pose(z_deg=90).matrix @ [1, 0, 0], [0, 1, 0])
+    assert np.allclose(pose(10, 20, 30).matrix @ pose(10, 20, 30).matrix.T, np.eye(3))
+    inner = Pose(2 * pose(20, -30, 70, mirror=True).matrix, np.array([1.0, -2, 3]))
+    outer = pose(x_deg=40, about=(0, 5, 0))
+    assert np.allclose(outer.point((0, 5, 0)), (0, 5, 0))
+    there = outer.after(inner).point((3, 4, 5))
+    assert np.allclose(there, outer.point(inner.point((3, 4, 5))))
+    back = local(outer.after(inner), at(tuple(there)))
     assert np.allclose([float(c) for c in back], (3, 4, 5), atol=1e-4)
-    assert outer.after(pose).scale == pytest.approx(2)
+    assert outer.after(inner).scale == pytest.approx(2)
 
 
-def test_moved_sphere_keeps_its_distance_and_box():
-    pose = Pose(2 * rotation(z=30), np.array([10.0, 0, 0]))
-    sphere = moved(ellipsoid((1, 0, 0), 3), pose)
+def test_transformed_sphere_keeps_its_distance_and_box():
+    place = Pose(2 * pose(z_deg=30).matrix, np.array([10.0, 0, 0]))
+    sphere = transformed(ellipsoid((1, 0, 0), 3), place)
     centre = np.array([10 + 2 * np.cos(np.pi / 6), 1.0, 0])
     assert float(sphere.distance(at(tuple(centre + [0, 0, 9])))) == pytest.approx(3, abs=1e-2)
     assert (sphere.low <= centre - 6).all()

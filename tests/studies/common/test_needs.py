@@ -1,25 +1,21 @@
 """What a study's folder must hold: the check says so before the run does, and says no more."""
 
-import inspect
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
 
-from lib.app.check_data import check
-from lib.base import paths
+from lib.app.check_data import check, study_problems
 from lib.base.errors import OsteoBookError
 from lib.data.cases import find_cases
-from lib.data.splits import hold_out
-from lib.engine.profiles import PROFILES
-from lib.studies.common import needs
 from lib.studies.hand import data as hand
-from lib.studies.humerus import learn as humerus
-from lib.studies.knee import learn as knee
-from lib.studies.pediatric import trials as pediatric_trials
-from lib.studies.pediatric.data import split as pediatric_split
+from lib.studies.humerus import data as humerus, trials as humerus_trials
+from lib.studies.knee import data as knee, trials as knee_trials
+from lib.studies.pediatric import data as pediatric
 from lib.studies.pediatric.joints import JOINTS
+from lib.studies.registry import STUDIES
 from tests.make.hand import make_hand_fixture
 from tests.make.humerus import make_mask_fixture
 from tests.make.knee import make_knee_fixture
@@ -38,19 +34,6 @@ def set_cell(row, column, value):
         return table
 
     return change
-
-
-def test_the_table_of_needs_is_that_of_the_studies():
-    """The data layer cannot import the studies, so it repeats a few of their numbers."""
-    assert {*needs.NEEDS, "pediatric"} == set(paths.STUDIES)
-    assert needs.NEEDS["knee"].structures == knee.STRUCTURES
-    assert needs.NEEDS["hand"].structures == hand.MASKS
-    assert (knee.TEST_FRACTION, knee.VAL_FRACTION) == needs.KNEE_FRACTIONS
-    assert (hand.LABEL, hand.LEAST, hand.HELD_OUT) == (
-        needs.LABEL, needs.LEAST_OF_LABEL, needs.HELD_OUT,
-    )  # fmt: skip
-    inner = inspect.signature(hold_out).parameters["fraction"].default
-    assert inner == humerus.INNER_FRACTION
 
 
 # --- whole folders -------------------------------------------------------------------------------
@@ -128,7 +111,9 @@ def test_too_few_subjects_for_the_folds(tmp_path):
     folder = make_mask_fixture(tmp_path / "humerus")
     change_table(folder, lambda table: table.assign(subject=["a", "b", "c", "d"] * 6))
     (problem,) = check(folder).problems
-    assert problem.startswith(f"{folder}: found 4 subjects; expected at least 5, one a fold. Fix: ")
+    assert problem.startswith(
+        f"{folder}: found 4 subjects; expected at least 5, one per fold. Fix: "
+    )
     change_table(folder, lambda table: table.assign(subject=["a", "b", "c", "d", "e", "f"] * 4))
     assert check(folder).problems == []
 
@@ -185,7 +170,7 @@ def write_study(folder, rows: list[dict], columns: dict) -> pd.DataFrame:
 
 
 def told(folder, cases) -> list[str]:
-    return needs.study_problems(folder, cases, pd.Series(False, cases.index))
+    return study_problems(folder, cases, pd.Series(False, cases.index))
 
 
 def fails(function, *arguments) -> bool:
@@ -227,12 +212,12 @@ def test_frames_are_refused_as_in_the_run(tmp_path, subjects, frames, split):
     rows = [{"subject": f"s{n % subjects}", "split": split} for n in range(subjects * frames)]
     folder = tmp_path / "knee"
     cases = write_study(folder, rows, {f"mask_{name}": "m" for name in knee.STRUCTURES})
-    quick = PROFILES["knee"]["quick"]
+    quick = STUDIES["knee"].settings("quick")
 
     def run():
-        chosen = knee.frames(str(tmp_path), quick["frame_step"])
-        for name in knee.SPLITS:
-            parts = knee.split({"split_seed": 42, "dataset": name}, chosen)
+        chosen = SimpleNamespace(cases=knee.frames(str(tmp_path), quick["frame_step"]))
+        for name in knee_trials.SPLITS:
+            parts = knee.split(SimpleNamespace(split_seed=42, variant=name), chosen)
             if len(parts["train"]) < quick["batch_size"] or not min(map(len, parts.values())):
                 raise OsteoBookError("no batch")
 
@@ -244,18 +229,19 @@ def test_frames_are_refused_as_in_the_run(tmp_path, subjects, frames, split):
 def test_folds_are_refused_as_in_the_run(tmp_path, subjects, images):
     rows = [{"subject": f"s{n % subjects}"} for n in range(subjects * images)]
     cases = write_study(tmp_path / "humerus", rows, {"mask": "m"})
-    quick = PROFILES["humerus"]["quick"]
+    n_folds = STUDIES["humerus"].settings("quick")["n_folds"]
+    batch_size = STUDIES["humerus"].settings("quick")["batch_size"]
 
     def run():
-        for scheme in humerus.SCHEMES:
-            for fold in range(quick["n_folds"]):
-                trial = {"dataset": scheme, "n_folds": quick["n_folds"], "fold": fold}
-                parts = humerus.split(trial | {"split_seed": 42}, cases)
-                if len(parts["train"]) < quick["batch_size"]:
+        for variant in humerus_trials.VARIANTS:
+            for fold in range(n_folds):
+                which = {"variant": variant, "n_folds": n_folds, "fold": fold, "split_seed": 42}
+                parts = humerus.split_cases(SimpleNamespace(**which), cases)
+                if len(parts["train"]) < batch_size:
                     raise OsteoBookError("no batch")
 
-    found = told(tmp_path / "humerus", cases)
-    assert bool(found) == fails(run), found
+    problems = told(tmp_path / "humerus", cases)
+    assert bool(problems) == fails(run), problems
 
 
 @pytest.mark.parametrize(("ankles", "shoulders"), [(0, 0), (0, 3), (3, 0), (2, 3), (3, 3), (4, 1)])
@@ -268,10 +254,10 @@ def test_examinations_are_refused_as_in_the_run(tmp_path, ankles, shoulders):
     cases = write_study(tmp_path / "pediatric", rows, {}).assign(image="x.nii")
 
     def run():
-        for joint in pediatric_trials.find_data(str(tmp_path), "quick"):
-            found = pediatric_trials.examinations(str(tmp_path), joint)
-            for fold in range(len(found)):
-                pediatric_split(found, fold)
+        for joint in pediatric.joints_with_data(str(tmp_path)):
+            examinations = pediatric.examinations(str(tmp_path), joint)
+            for fold in range(len(examinations)):
+                pediatric.leave_one_out(examinations, fold)
 
-    found = told(tmp_path / "pediatric", cases)
-    assert bool(found) == fails(run), found
+    problems = told(tmp_path / "pediatric", cases)
+    assert bool(problems) == fails(run), problems

@@ -10,11 +10,12 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from lib.base.errors import SettingError
-from lib.figures.looks import HAND, HAND_BONES, bone_look
+from lib.figures.looks import bone_look
 from lib.figures.pictures import blend
 from lib.losses.self_supervised import collapse_monitors
 from lib.metrics.uncertainty import expected_calibration_error, reliability_table
 from lib.studies.hand import figures, scores as hand_scores
+from lib.studies.hand.figures.looks import HAND_BONES, METHODS
 from lib.studies.hand.figures.roc import GRID, bootstrap_roc, draw_subjects
 from lib.studies.hand.results import draws, mean_auc
 
@@ -131,9 +132,9 @@ def pretraining(epochs=30):
 
 
 def test_every_hand_method_has_a_look_of_its_own():
-    shades = rgb2lab(np.array([to_rgb(style.colour) for style in HAND.values()]))
+    shades = rgb2lab(np.array([to_rgb(style.colour) for style in METHODS.values()]))
     assert all(deltaE_ciede2000(a, b) > 12 for a, b in combinations(shades, 2))
-    assert len({style.marker for style in HAND.values()}) == len(HAND)
+    assert len({style.marker for style in METHODS.values()}) == len(METHODS)
 
 
 def test_blend_mixes_the_bones_colours_in():
@@ -377,7 +378,7 @@ def filled(axes, face=True):
 
 @pytest.mark.parametrize(("kind", "groups"), [("mean", 4), ("delta", 3)])
 def test_tables_stand_beside_the_papers(kind, groups):
-    figure = figures.hand_tables(tables_of_both(), kind)
+    figure = figures.tables_beside_paper(tables_of_both(), kind)
     assert len(figure.axes) == 3
     for axes in figure.axes:
         ours, paper = filled(axes), filled(axes, False)
@@ -391,7 +392,7 @@ def test_tables_stand_beside_the_papers(kind, groups):
 
 def test_an_unknown_kind_is_told():
     with pytest.raises(SettingError, match="kind: found 'sd'"):
-        figures.hand_tables(tables_of_both(), "sd")
+        figures.tables_beside_paper(tables_of_both(), "sd")
 
 
 def test_readers_stand_below_the_ideal_one():
@@ -399,7 +400,7 @@ def test_readers_stand_below_the_ideal_one():
         "score": ["cortical index", "both", "ideal reader"], "auc": [0.7, 0.8, 0.95],
         "low": [0.5, 0.6, np.nan], "high": [0.9, 0.95, np.nan], "subjects": [19, 19, np.nan],
     })  # fmt: skip
-    figure = figures.readers(table)
+    figure = figures.reader_aucs(table)
     (axes,) = figure.axes
     assert [line.get_xdata()[0] for line in filled(axes)] == [0.7, 0.8]
     assert texts(axes) == ["ideal reader 0.95 "] and "n = 19" in foot(figure)

@@ -5,13 +5,13 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 import pytest
+from lib.studies.humerus.learner import METHODS as TRAINED
 from matplotlib.colors import to_rgb
 from skimage.color import deltaE_ciede2000, rgb2lab
 
-from lib.figures.looks import METHODS, method_style
+from lib.figures.looks import method_style
 from lib.losses import signed_distance
 from lib.studies.humerus import figures
-from lib.studies.humerus.learner import METHODS as TRAINED
 
 
 def foot(figure):
@@ -39,7 +39,7 @@ def metrics():
 
 
 def test_every_method_has_a_look_of_its_own():
-    looks = [METHODS[method] for method in TRAINED]
+    looks = [figures.looks.METHODS[method] for method in TRAINED]
     assert len({look.label for look in looks}) == len(looks)
     shades = rgb2lab(np.array([to_rgb(look.colour) for look in looks]))
     for (a, first), (b, second) in combinations(zip(shades, looks, strict=True), 2):

@@ -11,7 +11,8 @@ from lib.evidence.statistics import holm, paired_test
 from lib.models.knee_networks import NETWORKS
 from lib.studies.knee import claims as knee_claims
 from lib.studies.knee.claims import BEST, BEST_ON_TENDON, FAMILIES
-from lib.studies.knee.learn import DISTANCES, SCORES, STRUCTURES
+from lib.studies.knee.data import STRUCTURES
+from lib.studies.knee.learn import DISTANCES, SCORES
 from lib.studies.knee.losses import LOSSES
 from lib.studies.knee.results import METRICS, models, rank_stability, scores
 

@@ -8,23 +8,23 @@ import pytest
 from matplotlib.colors import to_rgb
 from skimage.color import deltaE_ciede2000, rgb2lab
 
-from lib.base.errors import SettingError
-from lib.figures.looks import (
+from lib.figures.looks import method_style
+from lib.models.knee_networks import NETWORKS as TRAINED
+from lib.studies.knee.data import STRUCTURES as CHANNELS
+from lib.studies.knee.figures.agreement import bland_altman, measured_against_truth
+from lib.studies.knee.figures.bars import ce1_ce2, rank_stability, top_models
+from lib.studies.knee.figures.efficiency import frontier, pareto_front
+from lib.studies.knee.figures.grid import FRAME_COLOUR, model_heat_maps
+from lib.studies.knee.figures.looks import (
     LOSS_LABELS,
     NETWORKS,
     STRUCTURES,
     loss_label,
     model_label,
-    network_style,
+    ordered_losses,
 )
-from lib.models.knee_networks import NETWORKS as TRAINED
-from lib.studies.knee.figures.agreement import bland_altman, measured_against_truth
-from lib.studies.knee.figures.efficiency import frontier, pareto_front
-from lib.studies.knee.figures.knee_bars import ce1_ce2, rank_stability, totals
-from lib.studies.knee.figures.knee_grid import FRAME_COLOUR, grid
-from lib.studies.knee.figures.knee_schedule import schedule
+from lib.studies.knee.figures.schedule import training_course
 from lib.studies.knee.figures.sequences import SequenceFrame, multi_overlay, sequence
-from lib.studies.knee.learn import STRUCTURES as CHANNELS
 from lib.studies.knee.losses import MIXES
 
 # Linear RGB as seen without red, green and blue cones (Machado, Oliveira and Fernandes 2009).
@@ -62,10 +62,8 @@ def test_every_network_loss_and_structure_has_a_look():
     for table in (NETWORKS.values(), LOSS_LABELS.values(), STRUCTURES.values()):
         assert len(set(table)) == len(list(table))
     assert len({look.marker for look in NETWORKS.values()}) == len(NETWORKS)
-    with pytest.raises(SettingError, match="network: found 'unet'"):
-        network_style("unet")
-    with pytest.raises(SettingError, match="loss: found 'ce3'"):
-        loss_label("ce3")
+    assert loss_label("ce3_only") == "Ce3 only"
+    assert ordered_losses(["new", "ce2", "other", "ce1", "new"]) == ["ce1", "ce2", "new", "other"]
     assert model_label("pspnet", "ce2_dice_90_10", " ") == "PSPNet_R50c CE2+DICE .90:.10"
 
 
@@ -102,7 +100,7 @@ def framed(axes):
 
 
 def test_grid_writes_every_value_and_frames_the_best(models):
-    figure = grid(models.sample(frac=1, random_state=0), "dice")
+    figure = model_heat_maps(models.sample(frac=1, random_state=0), "dice")
     femur, tendon, macro = figure.axes
     assert [axes.get_title() for axes in figure.axes] == ["Femur", "Tendon", "Macro"]
     assert [t.get_text() for t in femur.get_yticklabels()] == ["CE1", "CE2"]
@@ -115,7 +113,7 @@ def test_grid_writes_every_value_and_frames_the_best(models):
 
 def test_what_was_not_trained_is_not_called_undefined(models):
     rest = models[(models["network"] != "upernet") | (models["loss"] != "ce2")]
-    _, tendon, macro = grid(rest, "dice").axes
+    _, tendon, macro = model_heat_maps(rest, "dice").axes
     assert cells(tendon)[1, 0] == cells(macro)[1, 0] == "–"
     assert cells(tendon)[1, 1] == cells(macro)[1, 1] == ""
     assert tendon.images[0].get_array().tolist() == [[False, False], [True, False]]
@@ -123,7 +121,7 @@ def test_what_was_not_trained_is_not_called_undefined(models):
 
 def test_bright_is_better_for_distances_too(models):
     for metric, best, worst in (("dice", (0, 1), (1, 1)), ("hd95", (1, 1), (0, 1))):
-        axes = grid(models, metric).axes[1]
+        axes = model_heat_maps(models, metric).axes[1]
         shown = axes.images[1].get_array()
         assert framed(axes) == [best]
         assert shown[best] == 1 and shown[worst] == 0
@@ -135,7 +133,9 @@ def test_bright_is_better_for_distances_too(models):
 def test_ties_and_structures_without_any_value_are_drawn(models):
     values = np.where(models["dice"] < 0.7, 0.1, 0.9)
     empty = models["structure"] == "femur"
-    femur, tendon, _ = grid(models.assign(dice=np.where(empty, np.nan, values)), "dice").axes
+    femur, tendon, _ = model_heat_maps(
+        models.assign(dice=np.where(empty, np.nan, values)), "dice"
+    ).axes
     assert set(cells(femur).values()) == {"–"} and framed(femur) == []
     shown = tendon.images[1].get_array()
     assert shown[0, 0] == shown[0, 1] == 1 and shown[1, 1] == 0
@@ -160,7 +160,7 @@ def test_ce1_and_ce2_of_both_sources():
     figure = ce1_ce2(frame)
     assert figure.axes[4].get_xlabel() == "HD95 (px)"
     assert figure.axes[1].get_xlabel() == "Dice (fraction)"
-    colour = network_style("pspnet").colour
+    colour = method_style("pspnet").colour
     expected = [(0.6, "o", colour), (0.7, "D", colour), (0.65, "o", "white"), (0.75, "D", "white")]
     for axes in figure.axes:
         assert [(x, marker, face) for x, _, marker, face in points(axes)] == expected
@@ -180,7 +180,7 @@ def test_totals_rank_each_source_and_name_the_rank_in_the_other():
         ("paper", "segformer", "ce2", 40),
     ]
     frame = pd.DataFrame(rows, columns=["source", "network", "loss", "value"])
-    ours, paper = totals(frame, top=3, out_of=100).axes
+    ours, paper = top_models(frame, top=3, out_of=100).axes
     assert [bar.get_width() for bar in ours.patches] == [50, 30, 30]
     assert [t.get_text() for t in ours.get_yticklabels()] == [
         "1  UPerNet_R50c  CE2",
@@ -197,7 +197,7 @@ def test_totals_rank_each_source_and_name_the_rank_in_the_other():
 def test_a_model_that_only_one_source_has_gets_no_other_rank():
     rows = [("ours", "fcn_unet", "ce2", 10), ("paper", "pspnet", "ce2", 60)]
     frame = pd.DataFrame(rows, columns=["source", "network", "loss", "value"])
-    assert texts(totals(frame).axes[0]) == ["10"]
+    assert texts(top_models(frame).axes[0]) == ["10"]
 
 
 def test_rank_stability_shows_the_best_with_their_range():
@@ -272,11 +272,11 @@ def test_schedule_marks_where_the_criteria_were_met():
     history["train_loss"] = np.where(rows >= 3, 0.1, 0.9)
     history["val_mean_iou"] = np.where(rows >= 3, 0.9, 0.1)
     history["val_tendon_iou"] = np.where(rows >= 7, 0.9, 0.1)
-    figure = schedule(history)
+    figure = training_course(history)
     assert texts(figure.axes[0]) == ["C1, C2", "C3", "plateau"]
     assert [t.xy[0] for t in figure.axes[0].texts] == [150, 350, 850]
     assert "Not met" not in foot(figure)
-    short = schedule(history.head(10))
+    short = training_course(history.head(10))
     assert texts(short.axes[0]) == ["C1, C2", "C3"]
     assert "10 evaluations" in foot(short) and "Not met: plateau" in foot(short)
 

@@ -4,12 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.studies.knee import learn as knee
+from lib.engine.study import Request
+from lib.studies.knee import STUDY, data as knee, trials as knee_trials
 from lib.studies.knee.figures.agreement import bland_altman
 from lib.studies.knee.pictures import agreement, sequences
 from tests.make.knee import make_knee_fixture
 
-TRIAL = {"image_size": 32, "frame_step": 1}
+REQUEST = Request(STUDY.settings("smoke") | {"frame_step": 1}, 42, "cpu", {}, {}, str)
+TRIAL = knee_trials.trial_for(REQUEST, "frame_split", "fcn_unet", "ce1")
 
 
 @pytest.fixture(scope="module")

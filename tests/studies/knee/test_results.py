@@ -9,7 +9,8 @@ import pytest
 from lib.evidence.ranking import scoring_criterion
 from lib.evidence.statistics import bootstrap_weights
 from lib.studies.knee import results as knee_results
-from lib.studies.knee.learn import DISTANCES, SCORES, STRUCTURES
+from lib.studies.knee.data import STRUCTURES
+from lib.studies.knee.learn import DISTANCES, SCORES
 from lib.studies.knee.losses import EXTRA, LOSSES, MIXES, VARIANTS
 from lib.studies.knee.results import METRICS
 
@@ -122,7 +123,7 @@ def test_points_by_hand():
 
 
 def test_points_are_those_of_the_criterion_for_each_structure():
-    table = knee_results.models(made_up(losses=tuple(LOSSES)))
+    table = knee_results.models(made_up(losses=LOSSES))
     found = knee_results.scores(table)
     assert len(found) == 2 * 10 and "ce1" not in set(found["loss"])
     for structure in STRUCTURES:

@@ -1,6 +1,7 @@
 """The knee study: own data, splits, the grid, what a training optimises, metrics, interruption."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,8 @@ import torch
 
 from lib.app.check_data import check, main
 from lib.base.errors import DataError, SettingError
-from lib.engine.profiles import PROFILES
+from lib.engine.study import Request, Source
+from lib.engine.supervised import learn, stored_masks
 from lib.losses import (
     PRINTED_WEIGHTS,
     boundary_loss,
@@ -21,9 +23,9 @@ from lib.losses import (
     signed_distance,
 )
 from lib.metrics import evaluate_case
-from lib.studies.knee import learn as knee, trials as knee_trials
+from lib.studies.knee import STUDY, data as knee_data, learn as knee, trials as knee_trials
 from lib.studies.knee.audit_tables import table_2
-from lib.studies.knee.losses import AUXILIARY, EXTRA, LOSSES, MIXES, VARIANTS, Terms, mix_of
+from lib.studies.knee.losses import AUXILIARY, EXTRA, MIXES, VARIANTS, Mix, Terms
 from lib.studies.knee.stopping import PAPER, stopping
 from lib.training import loop as training
 from tests.make.knee import SPACING_MM, STRUCTURES, WITHOUT_TENDON, make_knee_fixture
@@ -36,14 +38,23 @@ def data_root(tmp_path_factory):
     return str(root)
 
 
-def trial_of(network="upernet", loss="ce2_dice_bd_50_25_25", dataset="frame_split", **changes):
-    """A short training of the smoke profile."""
-    listed = (
-        t
-        for t in knee_trials.study_trials("smoke", 42, models=[(network, loss)])
-        if (t["network"], t["loss"], t["dataset"]) == (network, loss, dataset)
-    )
-    return next(listed) | {"frame_step": 1} | changes
+SOURCES = {"": Source("", "data", 40)}
+
+
+def listed(profile, seed=42):
+    (trials,) = STUDY.trials(profile, seed, "cpu", SOURCES)
+    return trials
+
+
+def made(network, loss, variant="frame_split"):
+    """A training of the smoke profile."""
+    request = Request(STUDY.settings("smoke"), 42, "cpu", SOURCES, {}, str)
+    return knee_trials.trial_for(request, variant, network, loss)
+
+
+def trial_of(network="upernet", loss="ce2_dice_bd_50_25_25", **changes):
+    """A short training."""
+    return replace(made(network, loss), **{"frame_step": 1} | changes)
 
 
 # --- own data
@@ -57,7 +68,7 @@ def test_own_frames_pass_the_check(tmp_path, capsys):
 
 
 def test_own_frames_are_cropped_to_their_central_square(data_root):
-    data = knee.load(trial_of(), data_root)
+    data = knee_data.load(trial_of(), data_root)
     assert data.images.shape == (40, 32, 32) and data.masks.shape == (40, 4, 32, 32)
     assert not data.masks[WITHOUT_TENDON, 3].any() and data.masks[:, 1].any((1, 2)).all()
     known = np.isfinite(data.spacing_mm)
@@ -65,7 +76,7 @@ def test_own_frames_are_cropped_to_their_central_square(data_root):
 
 
 def test_every_other_frame_of_each_subject(data_root):
-    frames = knee.frames(data_root, 2)
+    frames = knee_data.frames(data_root, 2)
     assert len(frames) == 20 and set(frames.groupby("subject").size()) == {2}
     assert frames["case"].iloc[:3].tolist() == ["k00", "k02", "k04"]
 
@@ -75,7 +86,7 @@ def test_a_missing_structure_is_named(tmp_path):
     table = pd.read_csv(folder / "cases.csv").drop(columns="mask_tendon")
     table.to_csv(folder / "cases.csv", index=False)
     with pytest.raises(DataError, match=r"k00.*no mask_tendon; expected mask_patella"):
-        knee.load(trial_of(), str(tmp_path))
+        knee_data.load(trial_of(), str(tmp_path))
 
 
 def test_a_damaged_mask_of_a_structure_is_found_by_the_check(tmp_path):
@@ -91,14 +102,15 @@ def test_a_damaged_mask_of_a_structure_is_found_by_the_check(tmp_path):
 
 
 def test_test_subjects_take_part_in_nothing_else(data_root):
-    cases = knee.load(trial_of(), data_root).cases
+    data = knee_data.load(trial_of(), data_root)
+    cases = data.cases
     parts = {
-        name: knee.split(trial_of(loss="ce1", network="deeplabv3plus", dataset=name), cases)
-        for name in knee.SPLITS
+        name: knee_data.split(trial_of("deeplabv3plus", "ce1", variant=name), data)
+        for name in knee_trials.SPLITS
     }
     frame, case = (
         {name: set(cases["subject"].iloc[rows]) for name, rows in parts[split].items()}
-        for split in knee.SPLITS
+        for split in knee_trials.SPLITS
     )
     assert np.array_equal(parts["frame_split"]["test"], parts["case_split"]["test"])
     assert len(case["test"]) == 2  # 14 of 64, of 10
@@ -108,7 +120,7 @@ def test_test_subjects_take_part_in_nothing_else(data_root):
     for split in parts.values():
         assert sorted(np.concatenate(list(split.values()))) == list(range(40))
     with pytest.raises(SettingError, match="frame_split, case_split"):
-        knee.split(trial_of() | {"dataset": "random"}, cases)
+        knee_data.split(trial_of(variant="random"), data)
 
 
 # --- the grid
@@ -120,39 +132,40 @@ def test_the_grid_is_the_papers_55_models_in_its_order():
     ours = [f"{network}/{loss}" for network, loss in knee_trials.grid()]
     assert ours == printed["method"].tolist()
     for method, (ce2, dice, bd) in zip(ours, shares, strict=True):
-        mix = LOSSES[method.split("/")[1]]
+        mix = MIXES[method.split("/")[1]]
         if method.endswith("ce1"):
             assert mix.region == "equal" and (mix.ce, mix.dice, mix.boundary) == (1, 0, 0)
         else:
             assert mix.region == "area" and (mix.ce, mix.dice, mix.boundary) == (ce2, dice, bd)
 
 
-@pytest.mark.parametrize("profile", PROFILES["knee"])
+@pytest.mark.parametrize("profile", STUDY.profiles)
 def test_trials_of_a_profile(profile):
-    listed = knee_trials.study_trials(profile, 42)
-    n = len(PROFILES["knee"][profile]["others"])
-    assert len(listed) == 55 + n * (len(knee_trials.LEAKAGE) + len(EXTRA) + len(VARIANTS))
-    assert len({(t["dataset"], t["method"]) for t in listed}) == len(listed)
-    assert knee_trials.is_listed(listed[0]) and not knee_trials.is_listed(listed[0] | {"epochs": 3})
-    minutes, megabytes = knee_trials.estimate(listed[0])
+    trials = listed(profile)
+    n = len(STUDY.settings(profile)["others"])
+    assert len(trials) == 55 + n * (len(knee_trials.LEAKAGE) + len(EXTRA) + len(VARIANTS))
+    assert len({(t.variant, t.method) for t in trials}) == len(trials)
+    assert STUDY.is_current_trial(trials[0], "data")
+    assert not STUDY.is_current_trial(replace(trials[0], epochs=3), "data")
+    minutes, megabytes = knee_trials.estimate(trials[0])
     assert minutes > 0 and megabytes > 0
 
 
 def test_the_paper_profile_has_the_printed_values():
-    trial = knee_trials.study_trials("paper", 42)[0]
-    assert trial["epochs"] * trial["per_evaluation"] == 50_000 and trial["per_evaluation"] == 50
-    assert trial["learning_rate"] == 1e-4 and trial["image_size"] == 512
+    trial = listed("paper")[0]
+    assert trial.epochs * trial.per_evaluation == 50_000 and trial.per_evaluation == 50
+    assert trial.learning_rate == 1e-4 and trial.image_size == 512
 
 
 def test_another_grid_is_one_line_and_wrong_names_are_told():
-    shorter = knee_trials.study_trials("smoke", 1, models=[("pspnet", "area_dice_50_50")])
-    assert shorter[0]["method"] == "pspnet/area_dice_50_50"
+    shorter = knee_trials.grid(networks=("pspnet",), losses=("ce1", "area_dice_50_50"))
+    assert shorter == [("pspnet", "ce1"), ("pspnet", "area_dice_50_50")]
     with pytest.raises(SettingError, match="loss: found 'ce3'"):
-        knee_trials.study_trials("smoke", 1, models=[("pspnet", "ce3")])
+        made("pspnet", "ce3")
     with pytest.raises(SettingError, match="network: found 'vit'"):
-        knee_trials.study_trials("smoke", 1, models=[("vit", "ce1")])
+        made("vit", "ce1")
     with pytest.raises(SettingError, match="seed"):
-        knee_trials.study_trials("smoke", -1)
+        listed("smoke", -1)
 
 
 # --- what is optimised
@@ -172,7 +185,7 @@ def pair(seed=0, size=24):
 
 @pytest.mark.parametrize("name", MIXES)
 def test_each_configuration_is_the_sum_its_row_says(name):
-    mix, (z, y, phi) = mix_of(name), pair()
+    mix, (z, y, phi) = MIXES[name], pair()
     area = region_area_weights(FRACTIONS)
     region = {"equal": [0.25] * 4, "area": area, "printed": PRINTED_WEIGHTS}[mix.region]
     internal = foreground_class_weights(FRACTIONS) if mix.internal == "balanced" else None
@@ -193,10 +206,16 @@ def test_each_configuration_is_the_sum_its_row_says(name):
     }
 
 
+def test_any_loss_can_be_taken_alone():
+    z, y, _ = pair()
+    values = Terms(Mix(other=dice_loss), FRACTIONS)(z, y)
+    assert values["loss"] == values["other_loss"] == dice_loss(z, y)
+
+
 @pytest.mark.parametrize("network", ["upernet", "segformer"])
 def test_the_auxiliary_head_adds_cross_entropy_alone(network):
     torch.manual_seed(0)
-    model = knee.build(trial_of(network, "ce2_dice_50_50")).eval()
+    model = knee.network(trial_of(network, "ce2_dice_50_50")).eval()
     x, terms = torch.randn(2, 3, 32, 32), Terms(MIXES["ce2_dice_50_50"], FRACTIONS)
     y = (torch.rand(2, 4, 32, 32) > 0.5).float()
     found = knee.loss_terms(terms, model, (x, y, torch.arange(2)), 0)
@@ -213,11 +232,11 @@ def test_the_auxiliary_head_adds_cross_entropy_alone(network):
 def test_metrics_of_a_training_are_those_of_its_stored_masks(data_root, tmp_path):
     trial = trial_of(frame_step=1)
     knee.train(trial, data_root, tmp_path)
-    data = knee.load(trial, data_root)
-    rows, masks = knee.stored_masks(tmp_path)
-    assert np.array_equal(rows, knee.split(trial, data.cases)["test"])
+    data = knee_data.load(trial, data_root)
+    rows, masks = stored_masks(tmp_path)
+    assert np.array_equal(rows, knee_data.split(trial, data)["test"])
     metrics, history = (pd.read_csv(tmp_path / f"{n}.csv") for n in ("metrics", "history"))
-    assert len(history) == trial["epochs"]
+    assert len(history) == trial.epochs
     assert {"train_loss", "val_mean_iou", "val_tendon_iou"} <= set(history)
     row, case = rows[1], data.cases["case"].iloc[rows[1]]
     for k, name in enumerate(STRUCTURES):
@@ -232,7 +251,7 @@ def test_metrics_of_a_training_are_those_of_its_stored_masks(data_root, tmp_path
 
 
 def test_frames_without_a_structure_are_left_out_and_empty_predictions_told(data_root):
-    data = knee.load(trial_of(), data_root)
+    data = knee_data.load(trial_of(), data_root)
     nothing = np.zeros((1, *data.masks.shape[1:]), bool)
     table = knee.case_metrics(trial_of(), data, np.array([WITHOUT_TENDON]), nothing)
     assert set(table["structure"]) == {"patella", "femur", "tibia"}
@@ -281,7 +300,8 @@ def test_a_training_ends_when_the_criteria_are_met(train_loss, evaluations, data
     done = dict.fromkeys(("mean_iou", "tendon_iou"), 0.9)
     monkeypatch.setattr(knee, "validate", lambda *arguments: done)
     trial = trial_of("upernet", "ce1", epochs=2 + PAPER.evaluations, per_evaluation=1)
-    data = knee.load(trial, data_root)
-    parts = knee.split(trial, data.cases)
-    history = knee.learn(trial, knee.build(trial), data, parts)
+    data = knee_data.load(trial, data_root)
+    parts = knee_data.split(trial, data)
+    network = knee.network(trial)
+    history = learn(knee.learning(trial, network, data, parts), network)
     assert len(history) == evaluations

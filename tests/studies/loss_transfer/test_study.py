@@ -1,7 +1,6 @@
 """The loss transfer: what every idea computes, what its trainings share, what its table says."""
 
-import importlib
-import json
+from dataclasses import asdict, replace
 from itertools import product
 
 import numpy as np
@@ -15,7 +14,8 @@ from lib.app.report.readme import with_part
 from lib.base import paths
 from lib.base.errors import SettingError
 from lib.data.splits import complete_split
-from lib.engine.profiles import NAMES, PROFILES
+from lib.engine.profiles import NAMES
+from lib.engine.study import PHANTOM_SEED, Source
 from lib.evidence.statistics import holm
 from lib.losses import (
     UncertaintyWeighting,
@@ -26,14 +26,16 @@ from lib.losses import (
 )
 from lib.models.shape_autoencoder import ShapeAutoencoder, frozen
 from lib.studies.loss_transfer import (
+    STUDY,
     data as transfer_data,
+    ideas as transfer_ideas,
     learn as transfer,
     results as transfer_results,
-    trials as transfer_trials,
 )
-from lib.studies.loss_transfer.data import TASKS, Data
-from lib.studies.loss_transfer.figures import transfer as drawn
-from lib.studies.loss_transfer.learn import BASELINES, IDEAS, Step
+from lib.studies.loss_transfer.data import Data
+from lib.studies.loss_transfer.figures import heat_map as drawn
+from lib.studies.loss_transfer.ideas import BASELINES, IDEAS, Step
+from lib.studies.loss_transfer.tasks import TASKS
 from tests.make.hand import make_hand_fixture
 from tests.make.humerus import make_mask_fixture
 from tests.make.knee import make_knee_fixture
@@ -100,9 +102,9 @@ def test_every_idea_is_finite_and_teaches_on_every_task(task, idea):
 
 def test_the_linear_schedule_hands_over_from_bce_to_dice():
     first, middle, last = (step_of(2, epoch) for epoch in (0, 2, 4))
-    assert transfer.linear(first).item() == pytest.approx(transfer.bce(first).item())
-    assert transfer.linear(middle).item() == pytest.approx(baseline(middle))
-    assert transfer.linear(last).item() == pytest.approx(transfer.dice(last).item())
+    assert transfer_ideas.linear(first).item() == pytest.approx(transfer_ideas.bce(first).item())
+    assert transfer_ideas.linear(middle).item() == pytest.approx(baseline(middle))
+    assert transfer_ideas.linear(last).item() == pytest.approx(transfer_ideas.dice(last).item())
 
 
 def test_uncertainty_starts_with_half_of_each_term_and_learns_its_weights():
@@ -110,7 +112,7 @@ def test_uncertainty_starts_with_half_of_each_term_and_learns_its_weights():
     p = torch.sigmoid(step.logits)
     contour = (step.distance * (p - step.target)).mean()
     focal = focal_loss(step.logits, step.target)
-    loss = transfer.uncertainty(step)
+    loss = transfer_ideas.uncertainty(step)
     assert loss.item() == pytest.approx(baseline(step) + (focal + contour).item() / 2, rel=1e-5)
     loss.backward()
     assert (step.weighting.log_variance.grad != 0).all()
@@ -120,7 +122,9 @@ def test_the_boundary_is_added_in_shares_of_the_diagonal():
     step = step_of(3)
     pixels = signed_distance(step.target)
     added = (pixels * (torch.sigmoid(step.logits) - step.target)).mean() / np.hypot(SIDE, SIDE)
-    assert transfer.boundary(step).item() == pytest.approx(baseline(step) + added.item(), rel=1e-5)
+    assert transfer_ideas.boundary(step).item() == pytest.approx(
+        baseline(step) + added.item(), rel=1e-5
+    )
 
 
 def test_one_structure_keeps_the_internal_level_of_the_dual_weights():
@@ -128,8 +132,8 @@ def test_one_structure_keeps_the_internal_level_of_the_dual_weights():
     share, y = float(step.fractions[0]), step.target
     cost = torch.nn.functional.binary_cross_entropy_with_logits(step.logits, y, reduction="none")
     inside, outside = (cost * y).mean() / (2 * share), (cost * (1 - y)).mean() / (2 * (1 - share))
-    expected = (transfer.dice(step).item() + (inside + outside).item()) / 2
-    assert transfer.dual_level(step).item() == pytest.approx(expected, rel=1e-5)
+    expected = (transfer_ideas.dice(step).item() + (inside + outside).item()) / 2
+    assert transfer_ideas.dual_level(step).item() == pytest.approx(expected, rel=1e-5)
 
 
 class Halves(ShapeAutoencoder):
@@ -142,11 +146,11 @@ class Halves(ShapeAutoencoder):
 def test_the_shape_prior_costs_nothing_where_the_mask_is_right():
     step = step_of(2, prior=Halves(2, 2))
     right = step._replace(logits=200 * step.target - 100)
-    assert transfer.shape(right).item() == pytest.approx(baseline(right), abs=1e-6)
+    assert transfer_ideas.shape(right).item() == pytest.approx(baseline(right), abs=1e-6)
     p, y = (mask.chunk(2, 3) for mask in (torch.sigmoid(step.logits), step.target))
     gaps = [(a.mean((1, 2, 3)) - b.mean((1, 2, 3))).square() for a, b in zip(p, y, strict=True)]
     expected = baseline(step) + 0.1 * 100**2 * torch.stack(gaps).mean().item()
-    assert transfer.shape(step).item() == pytest.approx(expected, rel=1e-5)
+    assert transfer_ideas.shape(step).item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_soft_iou_is_the_cost_of_the_only_plan():
@@ -154,8 +158,8 @@ def test_soft_iou_is_the_cost_of_the_only_plan():
     p, y = torch.sigmoid(step.logits), step.target
     overlap, both = (p * y).sum((2, 3)), (p + y).sum((2, 3))
     cost = 1 - ((overlap + 1) / (both - overlap + 1)).mean()
-    expected = (cost + transfer.bce(step)).item() / 2
-    assert transfer.soft_iou(step).item() == pytest.approx(expected, rel=1e-5)
+    expected = (cost + transfer_ideas.bce(step)).item() / 2
+    assert transfer_ideas.soft_iou(step).item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_every_idea_but_the_baselines_has_a_home():
@@ -167,25 +171,28 @@ def test_every_idea_but_the_baselines_has_a_home():
 # --- the trainings
 
 
+def listed(profile, seed):
+    (trials,) = STUDY.trials(profile, seed, "cpu", dict.fromkeys(TASKS, Source("", "data", 1)))
+    return trials
+
+
 @pytest.mark.parametrize("profile", NAMES)
 def test_trainings_differ_in_nothing_but_task_idea_and_seed(profile):
-    listed = transfer_trials.trials(profile, 7)
-    assert len({json.dumps(trial, sort_keys=True) for trial in listed}) == len(listed)
-    seeds = {trial["seed"] for trial in listed}
-    assert {(t["dataset"], t["method"], t["seed"]) for t in listed} == set(
-        product(TASKS, IDEAS, seeds)
-    )
-    own = ("dataset", "data_of", "method", "seed")
-    rest = [{key: value for key, value in t.items() if key not in own} for t in listed]
+    trials = listed(profile, 7)
+    assert len(set(trials)) == len(trials)
+    seeds = {trial.seed for trial in trials}
+    assert {(t.variant, t.method, t.seed) for t in trials} == set(product(TASKS, IDEAS, seeds))
+    own = ("variant", "method", "seed")
+    rest = [{key: value for key, value in asdict(t).items() if key not in own} for t in trials]
     assert all(other == rest[0] for other in rest)
-    assert all(trial["data_of"] == TASKS[trial["dataset"]].study for trial in listed)
-    assert all(map(transfer_trials.is_listed, listed))
-    assert not transfer_trials.is_listed(listed[0] | {"epochs": 999})
+    assert all(trial.data_of == TASKS[trial.variant].study for trial in trials)
+    assert all(STUDY.is_current_trial(trial, "data") for trial in trials[::9])
+    assert not STUDY.is_current_trial(replace(trials[0], epochs=999), "data")
 
 
 def test_a_seed_that_cannot_be_used_is_refused():
     with pytest.raises(SettingError, match="seed"):
-        transfer_trials.trials("quick", -1)
+        listed("quick", -1)
 
 
 def test_its_phantoms_are_of_no_study_and_enough_ankles_are_tested(monkeypatch):
@@ -195,14 +202,13 @@ def test_its_phantoms_are_of_no_study_and_enough_ankles_are_tested(monkeypatch):
         asked[scene] = cases, size, seed
         return f"made/{scene}"
 
-    monkeypatch.setattr(transfer_trials, "phantom_root", phantom_root)
-    roots = transfer_trials.find_data("quick")
+    monkeypatch.setattr(transfer_data, "phantom_root", phantom_root)
+    roots = STUDY.roots("", "quick")
     assert roots == {name: f"made/{task.scene}" for name, task in TASKS.items()}
     for name, task in TASKS.items():
-        of_study = importlib.import_module(f"lib.studies.{task.study}.trials")
-        settings = PROFILES[task.study]["quick"]
+        settings = transfer_data.SETTINGS_OF[task.study].settings("quick")
         cases, size, seed = asked[task.scene]
-        assert seed != of_study.PHANTOM_SEED
+        assert seed != PHANTOM_SEED
         assert size == settings["phantom_size"]
         assert name == "ankle" or cases == settings["phantoms"]
     subjects = map(str, range(asked["ankle_mr"][0]))
@@ -214,7 +220,7 @@ def test_its_phantoms_are_of_no_study_and_enough_ankles_are_tested(monkeypatch):
 
 @pytest.mark.parametrize("task", TASKS)
 def test_tasks_come_in_one_form_and_are_divided_by_subject(task, roots):
-    trial = next(t for t in transfer_trials.trials("smoke", 3) if t["dataset"] == task)
+    trial = next(t for t in listed("smoke", 3) if t.variant == task)
     data = transfer_data.load(trial, roots[task])
     n, structures = len(data.images), len(TASKS[task].structures)
     assert data.images.dtype == np.uint8 and data.images.shape == (n, SIDE, SIDE)
@@ -226,8 +232,8 @@ def test_tasks_come_in_one_form_and_are_divided_by_subject(task, roots):
 
 
 def test_a_training_repeats_itself_and_starts_as_the_others_do(roots, tmp_path):
-    listed = [t for t in transfer_trials.trials("smoke", 3) if t["dataset"] == "humerus"]
-    first = {trial["method"]: trial for trial in listed if trial["seed"] == 3}
+    trials = [t for t in listed("smoke", 3) if t.variant == "humerus"]
+    first = {trial.method: trial for trial in trials if trial.seed == 3}
     found = []
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
@@ -242,7 +248,7 @@ def test_a_training_repeats_itself_and_starts_as_the_others_do(roots, tmp_path):
 
 
 def test_channels_start_at_the_share_of_their_structure():
-    learner = transfer.Learner({"dataset": "ankle", "width": 4})
+    learner = transfer.Learner(next(t for t in listed("smoke", 3) if t.variant == "ankle"))
     learner.start_at(torch.tensor([0.5, 0.1, 0.0]))
     expected = [0, np.log(1 / 9), np.log(1e-4 / (1 - 1e-4))]
     assert learner.network.head.bias.tolist() == pytest.approx(expected, rel=1e-4)
@@ -254,8 +260,8 @@ def test_dice_is_that_of_all_pictures_of_a_subject():
     predicted = np.zeros_like(masks)
     predicted[0, 0, 0, 0] = predicted[1, 0, 0, 0] = True  # one hit, one false alarm
     data = Data(np.zeros((3, 2, 2), np.uint8), masks, np.array(["A", "A", "B"]), np.full(3, "test"))
-    names = {"dataset": "wrist", "method": "bce", "fold": 0, "seed": 1}
-    table = transfer.case_metrics(names, predicted, data)
+    trial = next(t for t in listed("smoke", 3) if t.variant == "wrist")
+    table = transfer.case_metrics(trial, predicted, data)
     assert table[["subject", "structure", "value"]].values.tolist() == [["A", "fracture", 0.5]]
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from lib.studies.pediatric import claims
 from lib.studies.pediatric.comparisons import compared
-from lib.studies.pediatric.learn import JOINTS, METHODS, PROPOSED
+from lib.studies.pediatric.joints import JOINTS
+from lib.studies.pediatric.methods import METHODS, PROPOSED
 from lib.studies.pediatric.results import volumes
 from tests.studies.pediatric.test_results import made_up_slices, run
 

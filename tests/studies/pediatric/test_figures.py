@@ -11,18 +11,11 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 
 from lib.base.errors import SettingError
 from lib.figures.embedding import chance_purity
-from lib.figures.looks import (
-    BONES,
-    HAND_BONES,
-    PEDIATRIC,
-    bone_look,
-    label_colours,
-    method_style,
-    ordered_methods,
-)
+from lib.figures.looks import bone_look, label_colours, method_style, ordered_methods
 from lib.studies.pediatric import figures
+from lib.studies.pediatric.figures.looks import BONES, METHODS
 from lib.studies.pediatric.figures.position import position_summary
-from lib.studies.pediatric.figures.surface import _meshes, surface_distance
+from lib.studies.pediatric.figures.surface import _meshes, _upright, surface_distance
 
 STRATEGIES = [f"att_unet/{name}/comb" for name in ("individual", "global", "multi")]
 REGULARISERS = [f"att_unet/multi/{name}" for name in ("base", "shape", "adv", "comb")]
@@ -119,22 +112,19 @@ def slices(methods=("att_unet/multi/base", "res_unet/multi/comb")):
 
 
 def test_every_pediatric_method_has_a_look_of_its_own():
-    assert len(PEDIATRIC) == 20
-    assert len({style.label for style in PEDIATRIC.values()}) == 20
-    shades = rgb2lab(np.array([to_rgb(style.colour) for style in PEDIATRIC.values()]))
-    for (a, first), (b, second) in combinations(zip(shades, PEDIATRIC.values(), strict=True), 2):
+    assert len(METHODS) == 20
+    assert len({style.label for style in METHODS.values()}) == 20
+    shades = rgb2lab(np.array([to_rgb(style.colour) for style in METHODS.values()]))
+    for (a, first), (b, second) in combinations(zip(shades, METHODS.values(), strict=True), 2):
         assert deltaE_ciede2000(a, b) > (5 if first.marker != second.marker else 10)
     assert method_style("res_unet/multi/spar_adv").label == "Res-UNet multi SPAR + AdvReg"
     assert ordered_methods(reversed(REGULARISERS)) == REGULARISERS
-    with pytest.raises(SettingError, match="Fix"):
-        method_style("res_unet/multi/nothing")
 
 
 def test_bones_have_colours_of_their_own_within_a_study():
-    for study in (("calcaneus", "talus", "tibia", "humerus", "scapula"), HAND_BONES):
-        shades = rgb2lab(np.array([to_rgb(BONES[bone][1]) for bone in study]))
-        assert all(deltaE_ciede2000(a, b) > 12 for a, b in combinations(shades, 2))
-    assert bone_look("M2") == bone_look("m2")
+    shades = rgb2lab(np.array([to_rgb(colour) for _, colour in BONES.values()]))
+    assert all(deltaE_ciede2000(a, b) > 12 for a, b in combinations(shades, 2))
+    assert bone_look("Talus") == bone_look("talus")
     assert label_colours(["talus", "yes", "no"])["talus"] == bone_look("talus")[1]
     with pytest.raises(SettingError, match="at most 7"):
         label_colours(range(8))
@@ -173,26 +163,22 @@ def test_undefined_scores_are_a_gap_and_counted():
     assert "not shown: 1 scores" in foot(figures.spiders(table, {"One": [table["method"][3]]}))
 
 
-def test_one_examination_has_dots_over_methods():
-    table = scores(cases=1, ill=0)
+@pytest.mark.parametrize(("cases", "ill"), [(1, 0), (2, 1)])
+def test_fewer_than_three_examinations_are_dots_alone(cases, ill):
+    table = scores(cases, ill)
     figure = figures.spiders(table, PANELS)
-    assert all(axes.name != "polar" for axes in figure.axes)
-    names = [text.get_text() for text in figure.axes[0].get_yticklabels()]
-    assert names == [method_style(method).label for method in STRATEGIES]
-    value = table.set_index("method")["score"][STRATEGIES[0]]
-    assert f"{value:.1f}" in [text.get_text() for text in figure.axes[0].texts]
-    assert "n = 1 examination." in foot(figure)
-
-
-def test_two_examinations_are_filled_and_open():
-    table = scores(cases=2, ill=1)
-    figure = figures.spiders(table, PANELS)
-    first, second = figure.axes[0].lines[:2]
-    wide = table.set_index(["case", "method"])["score"]
-    assert first.get_xdata()[0] == wide["A_P,1", STRATEGIES[0]]
-    assert second.get_xdata()[0] == wide["A_H,1", STRATEGIES[0]]
-    assert second.get_mfc() == "white" != first.get_mfc()
-    assert "A_P,1 (filled); A_H,1 (open)" in foot(figure)
+    assert [axes.name for axes in figure.axes] == ["rectilinear"] * len(PANELS)
+    assert [axes.get_ylabel() for axes in figure.axes] == list(PANELS)
+    wide = table.pivot(index="case", columns="method", values="score")
+    wide = wide.loc[["A_P,1", "A_H,1"][-cases:]]
+    for axes, methods in zip(figure.axes, PANELS.values(), strict=True):
+        assert [text.get_text() for text in axes.get_yticklabels()] == list(wide.index)
+        dots = [line for line in axes.lines if line.get_linestyle() == "None"]
+        assert [list(line.get_xdata()) for line in dots] == [list(wide[m]) for m in methods]
+        names = [text.get_text() for text in axes.get_legend().get_texts()]
+        assert names == [method_style(method).label for method in methods]
+    assert f"n = {cases} examination" in foot(figure) and "Radar" not in foot(figure)
+    assert ("1 of them pathological (red)" in foot(figure)) == bool(ill)
 
 
 @pytest.mark.parametrize(
@@ -202,15 +188,14 @@ def test_two_examinations_are_filled_and_open():
         (lambda t: t.assign(score=t["score"] + 90), PANELS, "0 to 100"),
         (lambda t: pd.concat([t, t]), PANELS, "several rows"),
         (lambda t: t, {"None": []}, "found 0 methods"),
-        (lambda t: t, {"All": list(PEDIATRIC)}, "found 20 methods"),
+        (lambda t: t, {"All": list(METHODS)}, "found 20 methods"),
         (lambda t: t, {"Absent": ["res_unet/multi/spar"]}, "no rows of res_unet/multi/spar"),
-        (lambda t: t, {"Unknown": ["other"]}, "found 'other'"),
+        (lambda t: t, {"Unknown": ["other"]}, "no rows of other"),
     ],
 )
 def test_bad_scores_are_refused(change, panels, message):
-    for draw in (figures.spiders, figures.dots):
-        with pytest.raises(SettingError, match=message):
-            draw(change(scores()), panels)
+    with pytest.raises(SettingError, match=message):
+        figures.spiders(change(scores()), panels)
 
 
 # --- t-SNE ---------------------------------------------------------------------------------------
@@ -261,9 +246,10 @@ def test_surface_distance_in_mm():
     bottom = higher.centres[:, 1] == 20.5  # 3 mm below, with the same slices and columns
     assert bottom.any() and distance[bottom] == pytest.approx(3.0)
     assert np.isnan(surface_distance(mesh, None)).all()
-    # light comes from outside: normals point away from the middle
-    outwards = mesh.centres - mesh.centres.mean(0)
-    assert ((outwards * mesh.normals).sum(1) > 0).mean() > 0.99
+    # faces are wound so that their normals point outwards, which decides how they are lit
+    a, b, c = np.moveaxis(_upright(mesh.vertices[mesh.faces]), 1, 0)
+    outwards = _upright(mesh.centres - mesh.vertices.mean(0))
+    assert ((outwards * np.cross(b - a, c - a)).sum(1) > 0).mean() > 0.99
 
 
 def test_surfaces_are_drawn_twice_with_a_bar_in_mm():

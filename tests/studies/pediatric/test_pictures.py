@@ -7,12 +7,15 @@ import pandas as pd
 import pytest
 
 from lib.base.errors import SettingError
-from lib.studies.pediatric import learn as pediatric, pictures
-from lib.studies.pediatric.explore import explorer
+from lib.engine.study import Source
+from lib.studies.pediatric import explore, pictures
+from lib.studies.pediatric.data import Data
 from lib.studies.pediatric.figures.bone_overlays import BoneSlice, bone_overlays
-from lib.studies.pediatric.learn import METHODS, PROPOSED
+from lib.studies.pediatric.methods import METHODS, PROPOSED
+from lib.studies.pediatric.trials import EvaluationTrial
 
 GLOBAL = "att_unet/global/comb"
+SOURCES = {"ankle": Source("", "", 3)}
 
 
 def volume():
@@ -83,25 +86,40 @@ def run(tmp_path, monkeypatch):
     ):
         folders.append(tmp_path / str(len(folders)))
         folders[-1].mkdir()
-        trial = {"dataset": "ankle", "fold": fold, "method": method, "seed": seed}
-        (folders[-1] / "config.json").write_text(json.dumps({"trial": trial}))
+        trial = EvaluationTrial(
+            variant="ankle",
+            method=method,
+            fold=fold,
+            seed=seed,
+            device="cpu",
+            epochs=1,
+            image_size=16,
+            normalisation="volume",
+            strategy=method.split("/")[1],
+            networks=(),
+        )
+        (folders[-1] / "config.json").write_text(json.dumps({"trial": trial.to_json()}))
         labels = (volume() > 0).astype(np.uint8) if method == GLOBAL else volume()
         np.savez_compressed(folders[-1] / "labels.npz", labels=labels)
     depths = (4, 7, 5)
     truth = np.concatenate([np.zeros((4, 16, 16)), np.roll(volume(), 1, axis=2), volume()[:5]])
     cases = pd.DataFrame({"case": list("abc"), "subject": list("abc"), "pathology": 0})
-    data = pediatric.Data(
+    data = Data(
         cases, truth.astype(np.float32), truth.astype(np.uint8),
         np.repeat([0, 1, 2], depths), np.array([[3.0, 1, 1], [2, 0.5, 0.6], [3, 1, 1]]),
     )  # fmt: skip
-    monkeypatch.setattr(pediatric, "load", lambda trial, root: data)
+    for module in (pictures, explore):
+        monkeypatch.setattr(module, "load", lambda trial, root: data)
     return folders
 
 
 def test_an_examination_with_what_its_evaluations_stored(run):
-    found = pictures.evaluations(run, 1)
-    assert found == {PROPOSED: run[1], GLOBAL: run[3]}
-    exam = pictures.load_examination(found, "")
+    found = pictures.evaluations(run)
+    assert found == {
+        ("ankle", 0): {PROPOSED: run[0]},
+        ("ankle", 1): {PROPOSED: run[1], GLOBAL: run[3]},
+    }
+    (exam,) = pictures.examinations(run, SOURCES, fold=1)
     assert (exam.joint, exam.case, exam.spacing_mm) == ("ankle", "b", (2.0, 0.5, 0.6))
     np.testing.assert_array_equal(exam.reference, np.roll(volume(), 1, axis=2))
     np.testing.assert_array_equal(exam.predictions[PROPOSED], volume())
@@ -109,7 +127,7 @@ def test_an_examination_with_what_its_evaluations_stored(run):
 
 
 def test_explorer_draws_every_choice(run):
-    draw, choices = explorer({"ankle": {"evaluation": run}}, {"ankle": ""})
+    draw, choices = explore.explorer(run, SOURCES)
     assert choices["examination"] == ["ankle a", "ankle b"]
     assert choices["method"][0] == PROPOSED and choices["slice"] == (0, 6, 1, 3)
     figure = draw("ankle b", PROPOSED, 3)

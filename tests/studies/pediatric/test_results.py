@@ -6,15 +6,18 @@ import pytest
 from scipy import stats
 
 from lib.base.errors import SettingError
+from lib.engine.study import Source
 from lib.evidence.ranking import threshold_score
 from lib.evidence.statistics import holm
 from lib.studies.pediatric import (
     codes as codes_of,
-    learn as pediatric,
     results,
     slices as slices_of,
 )
-from lib.studies.pediatric.learn import JOINTS, METHODS, PROPOSED
+from lib.studies.pediatric.data import Data
+from lib.studies.pediatric.joints import JOINTS
+from lib.studies.pediatric.methods import METHODS, PROPOSED
+from lib.studies.pediatric.trials import AutoencoderTrial
 
 VALUES = {"dice": 0.9, "sensitivity": 0.88, "specificity": 0.99, "rvd": 0.05, "mssd": 8.0,
           "assd": 0.8, "empty": 0.0}  # fmt: skip
@@ -369,26 +372,49 @@ def test_copies_within_an_examination_do_not_count_across():
     assert np.isnan(one["purity_across"]) and one["chance"] == pytest.approx(47 / 95)
 
 
+SOURCES = {"ankle": Source("", "", 4)}
+
+
+def autoencoder_trial(strategy, fold):
+    return AutoencoderTrial(
+        variant="ankle",
+        method=f"autoencoder/{strategy}",
+        fold=fold,
+        seed=0,
+        device="cpu",
+        epochs=1,
+        image_size=32,
+        normalisation="volume",
+        strategy=strategy,
+        bone="",
+        steps=1,
+        schedule="linear",
+        batch_size=4,
+        learning_rate=0.1,
+        autoencoder_width=8,
+    )
+
+
 @pytest.fixture
 def autoencoders(codes, monkeypatch, tmp_path):
     """Folders of four auto-encoders, whose trials and codes are made up."""
     values, labels, groups = codes
     cases = pd.DataFrame({"case": ["d", "a", "b", "c"], "subject": list("dabc"), "pathology": 0})
     trials = {
-        tmp_path / name: {"dataset": "ankle", "strategy": strategy, "fold": fold}
+        tmp_path / name: autoencoder_trial(strategy, fold)
         for name, strategy, fold in (("m", "multi", 0), ("g", "global", 0), ("i", "individual", 0),
                                      ("other", "multi", 1))
     }  # fmt: skip
-    monkeypatch.setattr(pediatric, "stored_trial", trials.get)
-    monkeypatch.setattr(pediatric, "shape_codes", lambda folder, root: (values, labels, groups))
-    data = pediatric.Data(cases, None, None, None, None)
-    monkeypatch.setattr(pediatric, "load", lambda trial, root: data)
+    monkeypatch.setattr(codes_of, "stored_trial", trials.get)
+    monkeypatch.setattr(codes_of, "shape_codes", lambda folder, root: (values, labels, groups))
+    data = Data(cases, None, None, None, None)
+    monkeypatch.setattr(codes_of, "load", lambda trial, root: data)
     return list(trials)
 
 
 def test_code_sets_split_training_from_validation(codes, autoencoders):
     values, _, groups = codes
-    sets = codes_of.code_sets(autoencoders, "", fold=0)
+    sets = codes_of.code_sets(autoencoders, SOURCES)
     assert list(sets) == [("ankle", name, part) for name in ("multi", "global")
                           for part in ("training", "validation")]  # fmt: skip
     assert set(sets["ankle", "multi", "validation"][2]) == {"a"}  # the one after the test, "d"
@@ -397,15 +423,15 @@ def test_code_sets_split_training_from_validation(codes, autoencoders):
 
 
 def test_maps_of_all_sets_are_worked_out_once(autoencoders, monkeypatch):
-    sets = codes_of.code_sets(autoencoders, "", fold=0)
-    maps = codes_of.code_maps(autoencoders, "", seed=0)
+    sets = codes_of.code_sets(autoencoders, SOURCES)
+    maps = codes_of.code_maps(autoencoders, SOURCES, seed=0)
     assert list(maps["panel"].unique()) == [codes_of.panel_title(*names) for names in sets]
     for names, (values, labels, _) in sets.items():
         panel = maps[maps["panel"] == codes_of.panel_title(*names)].reset_index(drop=True)
         expected = codes_of.shape_code_map(values, labels, seed=0)
         pd.testing.assert_frame_equal(panel[["label", "x", "y"]], expected, check_dtype=False)
     monkeypatch.delattr(codes_of, "tsne_table")
-    pd.testing.assert_frame_equal(codes_of.code_maps(autoencoders, "", seed=0), maps)
+    pd.testing.assert_frame_equal(codes_of.code_maps(autoencoders, SOURCES, seed=0), maps)
 
 
 def test_separations_of_both_autoencoders(codes):

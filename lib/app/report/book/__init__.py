@@ -74,7 +74,8 @@ def facts() -> dict[str, str]:
 
 def versions() -> list[dict]:
     """Every pinned library: name, wanted, installed ("missing" if it is not)."""
-    lines = (paths.ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    files = sorted(paths.ROOT.glob("requirements*.txt"))
+    lines = "".join(file.read_text(encoding="utf-8") for file in files).splitlines()
     pins = [match for line in lines if (match := re.match(r"([\w.-]+)==(\S+)", line))]
     return [{"name": pin[1], "wanted": pin[2], "installed": _installed(pin[1])} for pin in pins]
 

@@ -14,12 +14,13 @@ import torch
 
 from lib.phantoms.phantom import Phantom
 from lib.phantoms.physics import scan
-from lib.phantoms.physics.chance import stream
+from lib.phantoms.physics.acquisition import imaging_ranges
+from lib.phantoms.physics.chance import draw_from, stream
 from lib.phantoms.physics.mr import Sequence
-from lib.phantoms.scenes.ankle_mr.soft import paint_sinews, paint_soft_tissue
+from lib.phantoms.scenes.ankle_mr import soft
 from lib.phantoms.shapes.canvas import Canvas
+from lib.phantoms.shapes.geometry import Pose, pose, transformed
 from lib.phantoms.shapes.solids import (
-    Pose,
     Shape,
     common,
     cut,
@@ -27,13 +28,10 @@ from lib.phantoms.shapes.solids import (
     grown,
     half_space,
     loft,
-    moved,
     rod,
-    rotation,
-    turned,
     union,
 )
-from lib.phantoms.shapes.tissue import Bone, Plate, paint_bone, ramp
+from lib.phantoms.shapes.tissue import Bone, Plate, ramp
 
 STRUCTURES = ("calcaneus", "talus", "tibia")
 SEQUENCE = Sequence(tr_ms=7.9, te_ms=2.8, flip_deg=10.0, water_fat_shift_px=0.4)
@@ -42,18 +40,13 @@ SCENE_ID = 5
 
 # The field of view does not vary: slices (sagittal), rows and columns.
 EXTENT_MM = (66.0, 161.0, 140.0)  # rows and columns as printed in the paper
-# What varies between examinations, uniformly. [paper] marks what the paper prints.
+# name -> (law, first, second, unit and meaning). [paper] marks what the paper prints.
 RANGES = {
-    "slice_mm": (0.5, 0.8),  # at 256 x 256 [paper]
-    "native_pixel_mm": (0.25, 0.28),  # before the study's reduction to 256 x 256 [paper]
-    "flexion_deg": (-6.0, 16.0),  # plantar flexion of a healthy foot in the coil
-    "equinus_deg": (22.0, 44.0),  # fixed plantar flexion of a pathological one
-    "warp_mm": (1.2, 2.0),  # SD of the bending of all anatomy over about 30 mm
-    "subcutaneous_mm": (1.5, 5.0),  # fat under the skin, at adult size
-    "muscle_fat": (0.0, 0.35),  # streaks of fat in muscle; pathological legs have 0.5 more
-    "bias": (0.12, 0.28),  # SD of the log of the coil's shading
-    "noise": (0.030, 0.055),  # SD of the noise in units of fat
-}
+    "slice_mm": ("uniform", 0.5, 0.8, "at 256 x 256 [paper]"),
+    "native_pixel_mm": ("uniform", 0.25, 0.28, "before the study's reduction to 256 x 256 [paper]"),
+    "flexion_deg": ("uniform", -6.0, 16.0, "plantar flexion of a healthy foot in the coil"),
+    "equinus_deg": ("uniform", 22.0, 44.0, "fixed plantar flexion of a pathological one"),
+} | imaging_ranges("ankle_mr")
 # What varies normally: mean and standard deviation.
 SPREADS = {
     "age_years": (10.0, 2.0),  # clipped to AGES [paper]
@@ -80,8 +73,8 @@ def talus_shape() -> Shape:
         (-8, -10.5, -11, -11.5, -13, -14, -12.5, -9.5, -10, -12, -11, -6),
         (-2, 9, 15.5, 20, 21.5, 20, 16, 11, 9.5, 11, 9.5, 4), square=0.6, ends=6,
     )
-    trochlea = moved(
-        loft("z", (-40, 40), -20.3, 20.3, -20.3, 20.3, ends=1), turned(rotation(y=90))
+    trochlea = transformed(
+        loft("z", (-40, 40), -20.3, 20.3, -20.3, 20.3, ends=1), pose(y_deg=90)
     )
     body = common(body, union(trochlea, half_space((0, 11, 0), (0, -1, 0)), blend=4), blend=2)
     return union(body, ellipsoid((14, 1, -7), (7, 8, 8)), blend=6)
@@ -151,47 +144,39 @@ def apophyseal_height(p):
     return p.y + 50.5 - 0.012 * (p.z + 38) ** 2 - 0.01 * p.x**2
 
 
-def bones(age: float, foot: Pose) -> Iterator[tuple[Bone, bool]]:
-    """Every bone, and whether it moves with the foot; cartilage and plates thin out with age."""
+def bones(age: float, foot: Pose) -> Iterator[tuple[Bone, Pose]]:
+    """Every bone in its pose within the leg; cartilage and plates thin out with age."""
     mantle = max(1.0, 3.1 - 0.17 * age)
     plate = float(np.interp(age, (7, 12, 14.5), (1.9, 1.5, 0.8)))
     late = max(0.0, 9.5 - age) * 2.2  # mm of the apophysis still cartilage at its top
     talus = talus_shape()
-    malleoli_free = [moved(grown(talus, gap), foot) for gap in (2.8, 2.2)]
 
     def heel_mantle(p):
         behind = torch.sigmoid(-apophyseal_height(p))
         return 0.8 * mantle + behind * ramp(p.z + 44, 0.6, 0.6 + late, 4)
 
-    yield (
-        Bone(
-            "tibia",
-            cut(tibia_shape(), malleoli_free[0], blend=1.5),
-            mantle=lambda p: ramp(31 - p.z, 0, mantle, 1.5),
-            cortex=lambda p: ramp(p.z - 62, 0.7, 3.3, 9),
-            red=lambda p: ramp(tibial_height(p), 0, 0.5, 0.8) - ramp(p.z - 62, 0, 0.45, 6),
-            plates=(Plate(tibial_height, plate),),
-        ),
-        False,
-    )
-    yield (
-        Bone(
-            "fibula",
-            cut(fibula_shape(), malleoli_free[1], blend=1.5),
-            mantle=lambda p: ramp(18 - p.z, 0, mantle, 1.5),
-            cortex=lambda p: ramp(p.z - 36, 0.6, 2.4, 7),
-            red=lambda p: ramp(fibular_height(p), 0, 0.45, 0.8) - ramp(p.z - 45, 0, 0.4, 6),
-            plates=(Plate(fibular_height, plate),),
-        ),
-        False,
-    )
+    def long_bone(name, shape, gap_mm, height, ends, shaft, wall, red) -> Bone:
+        """Of the leg: cartilage below, a growth plate, then a shaft with a thick cortex."""
+        return Bone(
+            name,
+            cut(shape, transformed(grown(talus, gap_mm), foot), blend=1.5),
+            mantle=lambda p: ramp(ends - p.z, 0, mantle, 1.5),
+            cortex=lambda p: ramp(p.z - shaft, *wall),
+            red=lambda p: ramp(height(p), 0, red[0], 0.8) - ramp(p.z - red[1], 0, red[2], 6),
+            plates=(Plate(height, plate),),
+        )
+
+    tibia = tibia_shape(), 2.8, tibial_height, 31, 62, (0.7, 3.3, 9), (0.5, 62, 0.45)
+    fibula = fibula_shape(), 2.2, fibular_height, 18, 36, (0.6, 2.4, 7), (0.45, 45, 0.4)
+    yield long_bone("tibia", *tibia), pose()
+    yield long_bone("fibula", *fibula), pose()
     tarsal = {"mantle": lambda p: mantle, "cortex": lambda p: 0.6, "red": lambda p: 0.0}
-    yield Bone("talus", talus, **tarsal), True
+    yield Bone("talus", talus, **tarsal), foot
     heel = cut(calcaneus_shape(), grown(talus, 2.6), blend=1.5)
     plates = (Plate(apophyseal_height, plate),)
-    yield Bone("calcaneus", heel, **{**tarsal, "mantle": heel_mantle}, plates=plates), True
+    yield Bone("calcaneus", heel, **{**tarsal, "mantle": heel_mantle}, plates=plates), foot
     for name, shape in FOREFOOT.items():
-        yield Bone(name, shape, **tarsal), True
+        yield Bone(name, shape, **tarsal), foot
 
 
 # --- the examination -----------------------------------------------------------------------------
@@ -202,7 +187,7 @@ def draw_subject(seed: int, index: int) -> tuple[dict, np.random.Generator]:
     rng = stream(SCENE_ID, seed, index)
     number = index % EXAMINATIONS
     sick = number < PATHOLOGICAL
-    draw = {name: float(rng.uniform(*limits)) for name, limits in RANGES.items()}
+    draw = {name: draw_from(RANGES, rng, name) for name in RANGES}
     age = float(np.clip(rng.normal(*SPREADS["age_years"]), *AGES))
     draw |= {
         "subject": scan.subject_name("A", index, EXAMINATIONS, PATHOLOGICAL),
@@ -219,12 +204,12 @@ def draw_subject(seed: int, index: int) -> tuple[dict, np.random.Generator]:
 def place(subject: dict, rng: np.random.Generator) -> tuple[Pose, Pose]:
     """Pose of the leg in the scanner and of the foot in the leg's frame."""
     y, z = rng.normal(*SPREADS["subtalar_deg"], 2)
-    foot = turned(rotation(x=-subject["flexion_deg"], y=float(y), z=float(z)))
-    mirror = np.diag([1.0 if subject["side"] == "right" else -1.0, 1, 1])
-    turn = rotation(*rng.normal(*SPREADS["tilt_deg"], 3)) @ mirror * subject["size"]
+    foot = pose(-subject["flexion_deg"], float(y), float(z))
+    tilt_deg = rng.normal(*SPREADS["tilt_deg"], 3)
+    turn = pose(*tilt_deg, mirror=subject["side"] == "left").matrix * subject["size"]
     # The field of view starts behind the heel and below the sole of the hindfoot.
-    heel = min(foot.world(point)[1] for point in HEEL_SKIN) - 9
-    sole = min(foot.world(point)[2] for point in HEEL_SKIN) - 9
+    heel = min(foot.point(point)[1] for point in HEEL_SKIN) - 9
+    sole = min(foot.point(point)[2] for point in HEEL_SKIN) - 9
     half = np.array(EXTENT_MM) / 2 / subject["size"]
     centre = turn @ np.array([0, heel + half[2], sole + half[1]])
     return Pose(turn, rng.normal(*SPREADS["shift_mm"], 3) * (0.5, 1, 1) - centre), foot
@@ -233,32 +218,21 @@ def place(subject: dict, rng: np.random.Generator) -> tuple[Pose, Pose]:
 def generate(
     seed: int, index: int, size: int | tuple[int, int, int] | None = None, device: str = "cpu"
 ) -> Phantom:
-    """One examination.
+    """One examination; ``index`` counts A_P,1 to A_P,7, A_H,1 to A_H,10 and on, new children after.
 
-    Args:
-        seed, index: the examination; ``index`` counts A_P,1 to A_P,7, A_H,1 to A_H,10 and on, with
-            the same pattern and new children.
-        size: None for 256 x 256, pixels per row and column with slices in proportion, or the
-            counts of slices, rows and columns. The field of view is always the same.
-        device: where the volume is computed.
-
-    Returns:
-        Phantom whose volume leads to the right, down and back (slices, rows, columns). Masks: for
-        every structure what has ossified, and "<structure>_cartilage".
+    size: None for 256 x 256, pixels per row and column with slices in proportion, or the counts
+    of slices, rows and columns. The field of view is always the same. The volume leads to the
+    right, down and back. Masks: see ``scan.examined``.
     """
     subject, rng = draw_subject(seed, index)
     leg, foot = place(subject, rng)
     grid = scan.examination_grid(EXTENT_MM, subject["slice_mm"], size, "RIP", (0, 0, 0))
     textures = scan.draw_textures(grid, (1.5, 9, 2), stream(SCENE_ID, seed, index, 1), device)
     canvas = Canvas(grid, SEQUENCE, scan.smooth_warp(grid, 30, subject["warp_mm"], rng), device)
-    paint_soft_tissue(canvas, leg, foot, subject, textures)
+    soft.paint_soft_tissue(canvas, leg, foot, subject, textures)
     canvas.split(2)
-    paint_sinews(canvas, leg, foot, rng)
-    parts = {}
-    for bone, of_foot in bones(subject["age_years"], foot):
-        painted = paint_bone(canvas, bone, leg.after(foot) if of_foot else leg, textures)
-        if bone.name in STRUCTURES:
-            parts[bone.name] = painted
-    image = scan.finished(canvas, rng, subject["noise"], subject["bias"], motion_px=0.0)
+    soft.paint_sinews(canvas, leg, foot, rng)
+    placed = ((bone, leg.after(at)) for bone, at in bones(subject["age_years"], foot))
+    image, masks = scan.examined(canvas, placed, STRUCTURES, textures, subject, rng)
     truth = {name: subject[name] for name in TOLD} | {"orientation": "RIP"}
-    return scan.examined(image, {name: parts[name] for name in STRUCTURES}, grid, truth)
+    return Phantom(image, masks, grid.spacing_mm, truth | {"affine": grid.affine.tolist()})

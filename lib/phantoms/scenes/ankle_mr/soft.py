@@ -1,9 +1,10 @@
-"""Soft tissue of the ankle, in the frames and at the size of ``ankle_mr``."""
+"""Soft tissue of the ankle, in the frames and at the size of ``scene``."""
 
 import numpy as np
 
 from lib.phantoms.shapes.canvas import Canvas
-from lib.phantoms.shapes.solids import Pose, Shape, ellipsoid, grown, loft, moved, rod, tube, union
+from lib.phantoms.shapes.geometry import Pose, transformed
+from lib.phantoms.shapes.solids import Shape, ellipsoid, grown, loft, rod, tube, union
 from lib.phantoms.shapes.tissue import (
     Textures,
     paint_all,
@@ -76,7 +77,7 @@ def foot_muscles() -> dict[str, list[Shape]]:
 
 def tendons(foot: Pose) -> dict[str, list[Shape]]:
     """In the frame of the leg; ``f`` marks points that move with the foot."""
-    f = foot.world
+    f = foot.point
     return {
         "achilles": tube(
             [(0, -56, 220), (0, -52, 100), f((0, -59, -24)), f((0, -60, -38))],
@@ -110,7 +111,7 @@ def tendons(foot: Pose) -> dict[str, list[Shape]]:
 
 
 def ligaments(foot: Pose) -> dict[str, Shape]:
-    f = foot.world
+    f = foot.point
     return {
         "deltoid": rod((-22, 1, 4), f((-17, 2, -18)), 2.2, 2.6, stretch=(1, 3, 1)),
         "anterior talofibular": rod((22, 4, 0), f((13, 15, 2)), 1.4),
@@ -127,7 +128,7 @@ def ligaments(foot: Pose) -> dict[str, Shape]:
 
 def vessels(foot: Pose, rng: np.random.Generator) -> dict[str, tuple[str, list[Shape]]]:
     """Tissue and course of the named vessels and nerves and of some veins in the fat."""
-    f = foot.world
+    f = foot.point
     named = {
         "posterior tibial artery": ("artery", tube(
             [(-6, -32, 90), (-12, -31, 25), f((-19, -20, -14)), f((-20, 5, -30))], 1.1)),
@@ -158,26 +159,26 @@ def paint_soft_tissue(
 ) -> None:
     """Skin, subcutaneous fat, the deep compartment and its muscles."""
     fat = subject["subcutaneous_mm"] + 1.2
-    surfaces = leg_surface(), moved(foot_surface(), foot)
-    outer = [moved(surface, leg) for surface in surfaces]
-    inner = [moved(grown(s, -by), leg) for s, by in zip(surfaces, (fat, fat + 3), strict=True)]
-    within = union(*inner, blend=10)
+    surfaces = leg_surface(), transformed(foot_surface(), foot)
+    outer = transformed(surfaces, leg)
+    inner = [grown(s, -by) for s, by in zip(surfaces, (fat, fat + 3), strict=True)]
+    within = union(*transformed(inner, leg), blend=10)
     # Where the foot points down, the skin spans the hollow above the heel with the tendon in it.
-    over_achilles = rod((0, -53, 70), foot.world((0, -57, -26)), 6.5, stretch=(1.6, 1, 1))
-    envelope = union(*outer, moved(over_achilles, leg), blend=18)
+    over_achilles = rod((0, -53, 70), foot.point((0, -57, -26)), 6.5, stretch=(1.6, 1, 1))
+    envelope = union(*outer, transformed(over_achilles, leg), blend=18)
     paint_skin_and_fat(canvas, envelope, textures)
     paint_loose(canvas, within, textures, share=0.2)
     for muscle in leg_muscles().values():
-        paint_muscle(canvas, moved(muscle, leg), within, textures, subject["muscle_fat"])
+        paint_muscle(canvas, transformed(muscle, leg), within, textures, subject["muscle_fat"])
     for pieces in foot_muscles().values():
-        muscle = moved(union(*pieces, blend=2), leg.after(foot))
+        muscle = transformed(union(*pieces, blend=2), leg.after(foot))
         paint_muscle(canvas, muscle, within, textures, subject["muscle_fat"])
 
 
 def paint_sinews(canvas: Canvas, leg: Pose, foot: Pose, rng: np.random.Generator) -> None:
     """Vessels, ligaments and tendons, which are thinner than a slice at reduced size."""
     for tissue, pieces in vessels(foot, rng).values():
-        paint_all(canvas, (moved(piece, leg) for piece in pieces), tissue)
-    paint_all(canvas, (moved(shape, leg) for shape in ligaments(foot).values()), "ligament")
+        paint_all(canvas, transformed(pieces, leg), tissue)
+    paint_all(canvas, transformed(ligaments(foot), leg).values(), "ligament")
     for pieces in tendons(foot).values():
-        paint_all(canvas, (moved(piece, leg) for piece in pieces), "tendon")
+        paint_all(canvas, transformed(pieces, leg), "tendon")

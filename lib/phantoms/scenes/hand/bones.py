@@ -1,6 +1,6 @@
 """Bones and soft tissue of a left hand, palm on the detector: thumb to +x, fingers to +y.
 
-Adding a bone is one more ``Bone`` in the list of its function; sizes stand in ``hand_shapes``.
+To add a bone, add a ``Bone`` to the list of its function; the sizes are in ``shapes``.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ from lib.phantoms.scenes.hand.shapes import (
     Digit,
 )
 from lib.phantoms.shapes.body import Bone, Limb, Sheet
-from lib.phantoms.shapes.geometry import Ellipsoid, Pose, Union, pose
+from lib.phantoms.shapes.geometry import Ellipsoid, Pose, Union, pose, transformed
 from lib.phantoms.shapes.plate import Plate
 from lib.phantoms.shapes.tube import Tube
 
@@ -56,10 +56,10 @@ def hand(build: Build) -> tuple[list[Bone], list[Limb | Sheet], dict[str, Tube]]
     for number, digit in enumerate(DIGITS):
         digit_bones, digit_flesh = _digit(build, number, digit)
         bones, flesh = bones + digit_bones, flesh + digit_flesh
-    bones += [bone.moved(forearm) for bone in _forearm(build)]
+    bones += transformed(_forearm(build), forearm)
     tubes = {bone.name: bone.solid for bone in bones if isinstance(bone.solid, Tube)}
     tubes["ulna"] = bones[-1].solid.parts[0]  # without its styloid
-    flesh += [*_palm(build), _wrist(build).moved(forearm)]
+    flesh += [*_palm(build), transformed(_wrist(build), forearm)]
     flesh += _thumb_web(build, tubes["M1"], tubes["M2"])
     return bones, flesh, tubes
 
@@ -90,7 +90,7 @@ def _digit(build: Build, number: int, digit: Digit) -> tuple[list[Bone], list[Li
         angle += build.bends[3 * number + joint]
         curl += build.curls[3 * number + joint]
         kind = 2 if joint == len(digit.phalanges_mm) - 1 else joint
-        along = _direction(angle, curl)
+        along = direction(angle, curl)
         start = end + (build.gap_mm - 0.35 * joint) * along
         tube = _phalanx(build, digit, noise, joint, kind, start, along)
         bones.append(Bone(f"P{number + 1}{joint + 1}", tube, "", *kit))
@@ -104,7 +104,7 @@ def _metacarpal(build: Build, number: int, digit: Digit, noise, angle_deg: float
     length = digit.metacarpal_mm * build.size * (1 + 0.02 * noise[2])
     index = build.cortical_index * (1.0 if number == 1 else 1 + 0.04 * noise[3])
     start = np.array(digit.base) * build.size
-    end = start + length * _direction(angle_deg, 6.0 if number == 0 else 0.0)
+    end = start + length * direction(angle_deg, 6.0 if number == 0 else 0.0)
     return _long_bone(
         build, start, end, METACARPAL, width, index,
         caps=(2.8, 1.55 * width), slope=(digit.slope + 0.04 * noise[4], 0.0),
@@ -132,7 +132,7 @@ def _finger(build: Build, tube: Tube, kind: int) -> Limb:
     return Limb(tube.start, tip, (near * scale, far * scale), depth)
 
 
-def _direction(angle_deg: float, curl_deg: float) -> np.ndarray:
+def direction(angle_deg: float, curl_deg: float) -> np.ndarray:
     """Unit vector along a digit: towards the thumb by the angle, towards the palm by the curl."""
     angle, curl = np.radians(angle_deg), np.radians(curl_deg)
     return np.array([np.sin(angle) * np.cos(curl), np.cos(angle) * np.cos(curl), -np.sin(curl)])
@@ -153,7 +153,7 @@ def _carpus(build: Build, row: Pose) -> list[Bone]:
     noise = iter(build.jitter[101:200].reshape(-1, 3))
     wall = 0.40 + 0.55 * build.cortical_index
     bones = []
-    for name, (outline, depth, half) in CARPALS.items():
+    for name, (depth, half, outline) in CARPALS.items():
         swell, right, up = next(noise)
         outline = np.array(outline) * 1.04 * build.size
         centre = outline.mean(0)
@@ -168,7 +168,7 @@ def _carpus(build: Build, row: Pose) -> list[Bone]:
         place = (np.array(centre) + 0.7 * next(noise)) * build.size
         solid = Ellipsoid(place, np.array(radii) * build.size, cortex=wall)
         bones.append(Bone(name, solid, "", 1.15 * build.density, build.grain))
-    return [bone.moved(row) if bone.name in PROXIMAL_ROW else bone for bone in bones]
+    return [transformed(bone, row) if bone.name in PROXIMAL_ROW else bone for bone in bones]
 
 
 def _forearm(build: Build) -> list[Bone]:
@@ -201,13 +201,8 @@ def _forearm_tube(build: Build, start, end, rows, breadth, index, **shape) -> Tu
     """Tables describe the distal part of DISTAL_MM; the shaft goes on as it is there."""
     wall = float(index * rows[0][1] * breadth)
     thin = 0.45 + 0.5 * build.cortical_index
-    cortex = [
-        (0, wall),
-        (0.55, 0.9 * wall),
-        (0.75, 0.5 * wall + 0.2),
-        (0.9, thin),
-        (1, thin + 0.15),
-    ]
+    cortex = [(0, wall), (0.55, 0.9 * wall), (0.75, 0.5 * wall + 0.2), (0.9, thin)]
+    cortex += [(1, thin + 0.15)]
     profile = [(row[0], *(breadth * w for w in row[1:])) for row in rows]
     tables = (_continued(table) for table in (profile, cortex, FOREARM_SPONGIOSA))
     return Tube(start, end, *tables, **shape)

@@ -12,14 +12,15 @@ from scipy.stats import norm
 from torch import Tensor
 
 from lib.phantoms.phantom import Phantom, upside_down
+from lib.phantoms.physics.acquisition import drawn_technique, imaging_ranges, stored
 from lib.phantoms.physics.artefacts import collimator, side_marker
 from lib.phantoms.physics.chance import draw_from, stream
 from lib.phantoms.physics.texture import smooth_field, trabecular_tile
-from lib.phantoms.physics.xray import Exposure, Look, develop, expose, shrink, to_eight_bits
+from lib.phantoms.physics.xray import Exposure, Look, develop, expose
 from lib.phantoms.scenes.hand.bones import Build, hand
 from lib.phantoms.scenes.hand.worn import Worn, put_on, worn_things
 from lib.phantoms.shapes.body import Bone, Limb, Sheet, materials, project_bones, soft_tissue
-from lib.phantoms.shapes.geometry import Frame, Pose, pose
+from lib.phantoms.shapes.geometry import Frame, Pose, pose, transformed
 from lib.phantoms.shapes.tube import Tube
 
 STRUCTURES = ("ulna", "radius", "M1", "M2", "M3", "M4", "M5")
@@ -55,24 +56,12 @@ RANGES = {
     "above_mm": ("uniform", -25.0, 50.0, "mm free above the longest finger; below 0 it is cut"),
     "field_mm": ("uniform", 195.0, 345.0, "mm over the image's height; plates are 300 and 430"),
     "orientation": ("uniform", 0.0, 1.0, "stored fingers down below UPSIDE_DOWN"),
-    "margin": ("uniform", -0.04, 0.05, "of the field, hidden by each collimator blade"),
-    "kvp": ("uniform", 48.0, 76.0, "kV, extremity technique; higher is a common fault"),
-    "scatter": ("uniform", 0.10, 0.55, "share, no grid; swelling and dressings add to it"),
-    "blur_mm": ("uniform", 0.12, 0.32, "mm, detector and focal spot; imaging plates blur more"),
-    "quanta_per_mm2": ("lognormal", 9.3, 1.0, "detected in the open field; 11 000 in the middle"),
-    "flatten": ("uniform", 0.0, 0.5, "vendor"),
-    "sharpen": ("uniform", 0.0, 0.7, "vendor"),
-    "sharpen_mm": ("uniform", 0.6, 2.5, "mm, vendor"),
-    "high": ("uniform", 0.97, 0.9995, "vendor: share of the hand shown below white"),
-    "gamma": ("uniform", 0.6, 1.3, "vendor"),
-    "low": ("uniform", 0.01, 0.2, "vendor: share of the image shown black"),
-    "veil": ("uniform", 0.0, 0.06, "grey level of the blackest exposed pixel"),
-    # things on the picture; the shares of each stand in hand_worn
+    # things on the picture; how often each is there: see ``worn``
     "finger": ("uniform", 0.0, 1.0, "a ring on the third or fourth finger"),
     "wrist": ("uniform", 0.0, 1.0, "a watch or a bangle"),
     "dressing": ("uniform", 0.0, 1.0, "a bandage, or a plaster splint under it"),
     "lead": ("uniform", 0.0, 1.0, "a cable"),
-}
+} | imaging_ranges("hand")
 draw, _rng = partial(draw_from, RANGES), partial(stream, SCENE_ID)
 
 # T-score model. Barnett and Nordin (1960) call a metacarpal index below 0.43 osteoporotic; healthy
@@ -161,15 +150,11 @@ def generate(
     frame = Frame(fine * size[0], fine * size[1], field_mm / size[0] / fine, device=device)
     bones, flesh, tubes = hand(build)
     place = _place(rng, frame, tubes, mirror=not left)
-    bones, flesh = [bone.moved(place) for bone in bones], [piece.moved(place) for piece in flesh]
-    tubes = {name: tube.moved(place) for name, tube in tubes.items()}
+    bones, flesh, tubes = transformed([bones, flesh, tubes], place)
     image, masks = _picture(rng, technique, frame, bones, flesh, tubes, left)
-    if fine == 2:
-        image, masks = shrink(image), {name: shrink(mask) for name, mask in masks.items()}
-    masks = {name: masks[name].cpu().numpy() for name in STRUCTURES}
     pixel_mm = field_mm / size[0]
     truth = _truth(person, "left" if left else "right", Frame(*size, pixel_mm), tubes["M2"])
-    phantom = Phantom(to_eight_bits(image), masks, (pixel_mm, pixel_mm), truth)
+    phantom = stored(image, masks, pixel_mm, truth, fine)
     turned = draw(_rng(seed, index, 3), "orientation") < UPSIDE_DOWN
     return upside_down(phantom) if turned else phantom
 
@@ -223,11 +208,8 @@ class Technique(NamedTuple):
 
 
 def _technique(rng: np.random.Generator) -> Technique:
-    exposure = ("kvp", "scatter", "blur_mm", "quanta_per_mm2")
-    look = ("flatten", "sharpen", "sharpen_mm", "gamma", "low", "high")
     return Technique(
-        exposure=Exposure(**{name: draw(rng, name) for name in exposure}),
-        look=Look(**{name: draw(rng, name) for name in look}),
+        *drawn_technique(RANGES, rng),
         margins=tuple(draw(rng, "margin") for _ in range(4)),
         margins_deg=float(rng.normal(0, 2)),
         letter_places=rng.uniform((0.07, 0.05), (0.2, 0.93), (8, 2)),

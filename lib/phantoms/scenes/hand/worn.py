@@ -1,7 +1,7 @@
 """What a hand may wear or lie under when it is X-rayed: ring, watch, bangle, dressing, cable.
 
 Everything is drawn before any pixel, so that it is the same at every size, and is added to the
-paths of the materials. Which things are there, and how often, stands in the scene's table.
+paths of the materials. The tables below say how often each thing is there.
 """
 
 from typing import NamedTuple
@@ -76,7 +76,7 @@ def _on_wrist(frame: Frame, worn: Worn, tubes: dict[str, Tube]) -> list[tuple[st
         axis = np.array([axis[0] - lean * axis[1], axis[1] + lean * axis[0]])
         return [("gold", ring(frame, centre, axis, around + 3, worn.within(5, 2.0, 6.0), 1.2))]
     strap = ring(frame, centre, axis, around, worn.within(5, 14.0, 20.0), 2.0)
-    along, across = _coordinates(frame, centre, axis)
+    along, across = frame.whole().along(centre, axis[:2] / np.linalg.norm(axis[:2]))
     away, radius = torch.hypot(along, across), worn.within(6, 12.0, 18.0)
     case = ((radius - away) / frame.pixel_mm + 0.5).clamp(0, 1) * 1.5
     rim = case * (away > radius - 2.5)
@@ -90,7 +90,7 @@ def _dressing(
     """Crossed turns of a bandage round wrist and palm, over a slab of plaster if it is a splint."""
     axis = tubes["M3"].axis + tubes["radius"].axis
     axis = axis[:2] / np.linalg.norm(axis[:2])
-    along, across = _coordinates(frame, tubes["M3"].start, axis)
+    along, across = frame.whole().along(tubes["M3"].start, axis)
     far, near = worn.within(7, 25.0, 55.0), worn.within(8, 25.0, 90.0)
     share = torch.sigmoid((far - along) / 0.7) * torch.sigmoid((along + near) / 0.7)
     pitch_mm, turns = worn.within(9, 30.0, 60.0), torch.zeros_like(soft)
@@ -112,11 +112,3 @@ def _lead(frame: Frame, worn: Worn) -> Tensor:
     places = np.stack([np.linspace(-0.45, 0.45, 4), 0.9 * heights], 1)
     reach = frame.height * frame.pixel_mm
     return 0.15 * cable(frame, np.array([frame.x_mm, frame.y_mm]) + reach * places, 1.2)
-
-
-def _coordinates(frame: Frame, centre: np.ndarray, axis: np.ndarray) -> tuple[Tensor, Tensor]:
-    """Millimetres along an axis and to its right, H x W."""
-    whole, unit = frame.whole(), np.asarray(axis[:2], float) / np.linalg.norm(axis[:2])
-    dx, dy = whole.x - float(centre[0]), whole.y - float(centre[1])
-    cos, sin = float(unit[0]), float(unit[1])
-    return dx * cos + dy * sin, dx * sin - dy * cos

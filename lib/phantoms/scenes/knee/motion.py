@@ -18,7 +18,7 @@ from lib.phantoms.scenes.knee.bones import (
     patella_outline,
     rolling_curve,
     track,
-)  # fmt: skip
+)
 from lib.phantoms.shapes.geometry import Pose, pose
 
 CONTACT_MM, ROLLBACK_MM, ROLLBACK_DEG = 5.0, 13.0, 120.0  # of the plateau, forwards of its middle
@@ -43,9 +43,9 @@ def posture(build: Build, flexion_deg: float) -> Posture:
     """Solve the joint for one angle between the femur's and the tibia's shaft."""
     marks = landmarks(build)
     tibia, contact, place_mm = _tibia(build, flexion_deg)
-    tuberosity = tibia.point([*marks.tuberosity, 0.0])
+    tuberosity = tibia.point(marks.tuberosity)
     patella = _patella(build, flexion_deg, tibia, tuberosity)
-    ends = (patella.point([*point, 0.0]) for point in (marks.patella_apex, marks.patella_top))
+    ends = (patella.point(point) for point in (marks.patella_apex, marks.patella_top))
     return Posture(flexion_deg, tibia, patella, tuberosity, *ends, contact, place_mm)
 
 
@@ -53,20 +53,20 @@ def _tibia(build: Build, flexion_deg: float) -> tuple[Pose, np.ndarray, float]:
     turn = pose(z_deg=-flexion_deg)
     lean = np.radians(build.slope_deg)
     up, ahead = np.array([-np.sin(lean), np.cos(lean)]), np.array([np.cos(lean), np.sin(lean)])
-    condyle = rolling_curve(build) @ turn.rotation[:2, :2]  # in tibia directions
+    condyle = rolling_curve(build) @ turn.matrix[:2, :2]  # in tibia directions
     lowest = condyle[np.argmin(condyle @ up)]
     backwards = ROLLBACK_MM * np.clip(flexion_deg / ROLLBACK_DEG, 0, 1.2)
     place_mm = (CONTACT_MM - backwards) * build.size
     touched = place_mm * ahead  # on the plateau; the femur hovers one gap above it
-    origin = turn.rotation[:2, :2] @ (lowest - touched - build.gap_mm * up)
-    middle = turn.rotation[:2, :2] @ (lowest - build.gap_mm / 2 * up)
-    return Pose(turn.rotation, np.array([*origin, 0.0])), middle, place_mm
+    origin = turn.matrix[:2, :2] @ (lowest - touched - build.gap_mm * up)
+    middle = turn.matrix[:2, :2] @ (lowest - build.gap_mm / 2 * up)
+    return Pose(turn.matrix, np.array([*origin, 0.0])), middle, place_mm
 
 
 def _patella(build: Build, flexion_deg: float, tibia: Pose, tuberosity: np.ndarray) -> Pose:
     """Swing the patella on its tendon backwards until the gap to the trochlea closes."""
     marks, rail = landmarks(build), track(build)
-    turn = pose(z_deg=-(PATELLA_REST_DEG + PATELLA_SHARE * flexion_deg)).rotation
+    turn = pose(z_deg=-(PATELLA_REST_DEG + PATELLA_SHARE * flexion_deg)).matrix
     tendon_mm = build.insall_salvati * patella_length_mm(build)
     hang = (patella_outline(build) - marks.patella_apex) @ turn[:2, :2].T
 

@@ -11,11 +11,13 @@ from typing import NamedTuple
 import numpy as np
 
 from lib.phantoms.phantom import Phantom
+from lib.phantoms.physics.acquisition import imaging_ranges, stored, technique
 from lib.phantoms.physics.artefacts import clothing, collimator, leads, round_field, side_marker
 from lib.phantoms.physics.chance import draw_from, stream
 from lib.phantoms.physics.texture import smooth_field, trabecular_tile
-from lib.phantoms.physics.xray import Exposure, Look, blur, develop, expose, shrink, to_eight_bits
-from lib.phantoms.scenes.knee.bones import (  # fmt: skip
+from lib.phantoms.physics.xray import blur, develop, expose
+from lib.phantoms.scenes.knee import soft
+from lib.phantoms.scenes.knee.bones import (
     Build,
     femur,
     fibula,
@@ -25,17 +27,9 @@ from lib.phantoms.scenes.knee.bones import (  # fmt: skip
     tibia,
 )
 from lib.phantoms.scenes.knee.motion import Posture, posture
-from lib.phantoms.scenes.knee.soft import (  # fmt: skip
-    Flesh,
-    bystander,
-    fat_pads,
-    patellar_tendon,
-    quadriceps_tendon,
-    skin,
-)
-from lib.phantoms.shapes.body import materials, project_bones, soft_tissue
-from lib.phantoms.shapes.geometry import Frame, Pose, pose
-from lib.phantoms.shapes.inserts import exchange_fat, thickness
+from lib.phantoms.scenes.knee.soft import Flesh
+from lib.phantoms.shapes.body import exchange_fat, materials, project_bones, soft_tissue, thickness
+from lib.phantoms.shapes.geometry import Frame, Pose, pose, transformed
 
 STRUCTURES = ("patella", "femur", "tibia", "tendon")
 SUBJECTS, FRAMES, RIGHT, MEN = 64, 1297, 29, 26
@@ -74,17 +68,8 @@ RANGES = {
     "round": ("uniform", 0.0, 1.0, "the round field of an image intensifier below 0.4"),
     "round_radius": ("uniform", 0.51, 0.62, "of it, share of the height: corners are cut"),
     # subject: exposure and look
-    "kvp": ("uniform", 76.0, 85.0, "kV"),
-    "scatter": ("uniform", 0.3, 0.6, "share, with the veiling glare; no grid in fluoroscopy"),
-    "blur_mm": ("uniform", 0.2, 0.6, "mm, focal spot and movement in a pulse: before the quanta"),
-    "spread_mm": ("uniform", 0.35, 0.65, "mm, light in phosphors and optics: blurs the noise too"),
-    "log_quanta": ("uniform", 8.6, 11.0, "log of quanta per mm2 in the open field, pulsed"),
-    "flatten": ("uniform", 0.1, 0.45, "vendor"),
-    "sharpen": ("uniform", 0.0, 0.4, "vendor"),
-    "gamma": ("uniform", 0.6, 1.25, "vendor; low brings bone close to soft tissue"),
-    "low": ("uniform", 0.01, 0.1, "vendor: share of the image shown black"),
-    "clothing": ("uniform", 0.0, 1.0, "folds of cloth below 0.3"),
-    "leads": ("uniform", -3.0, 7.0, "wires of electrodes above 0"),
+    **imaging_ranges("knee"),
+    # subject: the other leg
     "other": ("uniform", 0.0, 1.0, "the other leg hangs behind below 0.4"),
     "other_up_mm": ("uniform", 55.0, 120.0, "mm that its knee is drawn back along the thigh"),
     "other_forwards_mm": ("uniform", -35.0, 30.0, "mm before the thigh"),
@@ -187,11 +172,8 @@ def generate(seed: int, index: int, size: int | None = None, device: str = "cpu"
     frame = Frame(fine * size, fine * size, pixel_mm / fine, device=device)
     place = _place(person, rng)
     image, masks = _picture(rng, frame, person, held, place)
-    if fine == 2:
-        image, masks = shrink(image), {name: shrink(mask) for name, mask in masks.items()}
-    masks = {name: masks[name].cpu().numpy() for name in STRUCTURES}
     truth = _truth(person, held, place, Frame(size, size, pixel_mm), frame_number)
-    return Phantom(to_eight_bits(image), masks, (pixel_mm, pixel_mm), truth)
+    return stored(image, masks, pixel_mm, truth, fine)
 
 
 def _place(person: Subject, rng: np.random.Generator) -> Pose:
@@ -210,18 +192,18 @@ def _place(person: Subject, rng: np.random.Generator) -> Pose:
 def _picture(rng, frame: Frame, person: Subject, held: Posture, place: Pose):
     """Image in [0, 1] and masks as tensors, at the frame's resolution."""
     build, flesh = person.build, person.flesh
-    shank = [bone.moved(held.tibia) for bone in (*tibia(build), *fibula(build))]
-    kneecap = [bone.moved(held.patella) for bone in patella(build)]
-    bones = [bone.moved(place) for bone in (*femur(build), *shank, *kneecap)]
+    shank = transformed([*tibia(build), *fibula(build)], held.tibia)
+    kneecap = transformed(patella(build), held.patella)
+    bones = transformed([*femur(build), *shank, *kneecap], place)
     texture = _rng(person.view["folds"], 0)  # the same trabeculae in every frame
     tile = trabecular_tile(texture, frame.pixel_mm, device=frame.device)
     projection = project_bones(frame, bones, tile, texture, ("patella", "femur", "tibia"))
-    pieces = [piece.moved(place) for piece in skin(build, flesh, held)]
+    pieces = transformed(soft.skin(build, flesh, held), place)
     paths = materials(projection, *soft_tissue(frame, pieces, blend_mm=18, fat_mm=flesh.fat_mm))
-    tendon = patellar_tendon(flesh, held).moved(place)
-    quadriceps = quadriceps_tendon(build, flesh, held).moved(place)
+    tendon = transformed(soft.patellar_tendon(flesh, held), place)
+    quadriceps = transformed(soft.quadriceps_tendon(build, flesh, held), place)
     tendon_mm = thickness(frame, [tendon])
-    pads = [pad.moved(place) for pad in fat_pads(build, flesh, held)]
+    pads = transformed(soft.fat_pads(build, flesh, held), place)
     tendons_mm = tendon_mm + thickness(frame, [quadriceps])
     paths = exchange_fat(paths, thickness(frame, pads), tendons_mm)
     if person.view["other"] < 0.4:
@@ -237,7 +219,7 @@ def _other_leg(frame: Frame, person: Subject, place: Pose, tile) -> dict:
     view = person.view
     away = place.direction([view["other_forwards_mm"], view["other_up_mm"], 0.0])
     place, rng = place._replace(shift=place.shift + away), _rng(view["folds"], 2)
-    return bystander(frame, person.build, person.flesh, view["other_deg"], place, tile, rng)
+    return soft.bystander(frame, person.build, person.flesh, view["other_deg"], place, tile, rng)
 
 
 def _open_beam(frame: Frame, view: dict):
@@ -253,15 +235,12 @@ def _radiograph(rng, frame: Frame, person: Subject, paths: dict):
     if view["clothing"] < 0.3:
         paths["soft"] = paths["soft"] + clothing(frame, folds)
     lead = side_marker(frame, person.side[0].upper(), view["marker"], turn_deg=2.0)
-    exposure = Exposure(
-        kvp=view["kvp"], filter_mm=4.0, scatter=view["scatter"], scatter_mm=40.0,
-        blur_mm=view["blur_mm"],
-        quanta_per_mm2=float(np.exp(view["log_quanta"])) * draw(rng, "output"),
-    )  # fmt: skip
+    exposure, look = technique(view, filter_mm=4.0, scatter_mm=40.0, flatten_mm=25.0)
+    pulse = exposure.quanta_per_mm2 * draw(rng, "output")
+    exposure = exposure._replace(quanta_per_mm2=pulse)
     wires = leads(frame, folds, max(0, round(view["leads"])))
     signal = expose(paths | {"lead": lead, "iron": wires}, frame.pixel_mm, exposure, rng)
     signal = blur(signal, view["spread_mm"] / frame.pixel_mm)
-    look = Look(flatten_mm=25.0, **{k: view[k] for k in ("flatten", "sharpen", "gamma", "low")})
     return develop(signal, frame.pixel_mm, look, body & (lead < 0.05) & (wires < 0.05))
 
 
@@ -271,8 +250,8 @@ def _truth(person: Subject, held: Posture, place: Pose, frame: Frame, frame_numb
     points = {
         "femur_distal": [*marks.femur_axis[0], 0.0],
         "femur_proximal": [*marks.femur_axis[1], 0.0],
-        "tibia_proximal": held.tibia.point([*marks.tibia_axis[0], 0.0]),
-        "tibia_distal": held.tibia.point([*marks.tibia_axis[1], 0.0]),
+        "tibia_proximal": held.tibia.point(marks.tibia_axis[0]),
+        "tibia_distal": held.tibia.point(marks.tibia_axis[1]),
         "patella_top": held.top,
         "patella_apex": held.apex,
         "tendon_insertion": held.tuberosity,

@@ -9,7 +9,7 @@ from torch.nn.functional import interpolate
 from lib.phantoms.scenes.knee.bones import Build, femur, fibula, tibia
 from lib.phantoms.scenes.knee.motion import Posture, posture
 from lib.phantoms.shapes.body import Limb, materials, project_bones, soft_tissue
-from lib.phantoms.shapes.geometry import Frame, Pose
+from lib.phantoms.shapes.geometry import Frame, Pose, transformed
 from lib.phantoms.shapes.plate import Plate, closed_spline, ribbon_outline
 
 TENDON_SAMPLES = 12
@@ -117,9 +117,9 @@ def bystander(
     half = frame.height // 2
     rough = Frame(half, half, frame.pixel_mm * frame.height / half, device=frame.device)
     held = posture(build, flexion_deg)
-    shank = [bone.moved(held.tibia) for bone in (*tibia(build), *fibula(build))]
-    bones = [bone.moved(place) for bone in (*femur(build), *shank)]
-    pieces = [piece.moved(place) for piece in skin(build, flesh, held)]
+    shank = transformed([*tibia(build), *fibula(build)], held.tibia)
+    bones = transformed([*femur(build), *shank], place)
+    pieces = transformed(skin(build, flesh, held), place)
     soft = soft_tissue(rough, pieces, 18, flesh.fat_mm, step_mm=2.0)
     paths = materials(project_bones(rough, bones, tile, rng), *soft)
     size = (frame.height, frame.width)

@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from lib.phantoms.shapes.body import Bone
-from lib.phantoms.shapes.geometry import Ellipsoid, Union, pose
+from lib.phantoms.shapes.geometry import Ellipsoid, Union, pose, transformed
 from lib.phantoms.shapes.plate import Plate, closed_spline, ribbon_outline
 from lib.phantoms.shapes.tube import Tube
 
@@ -94,7 +94,7 @@ def humerus(build: Build, held: Posture) -> list[Bone]:
         "humerus", Union([shaft, head, lesser, greater]), "humerus", build.density, build.grain
     )
     slip = (*held.slip_mm, 0.0)
-    return [bone.moved(pose(z_deg=-held.arm_deg, shift=slip))]
+    return [transformed(bone, pose(z_deg=-held.arm_deg, shift=slip))]
 
 
 # --- scapula -------------------------------------------------------------------------------------
@@ -121,8 +121,9 @@ def scapula(build: Build) -> list[Bone]:
     def plate(outline, half, rim, cortex, z_mm=0.0) -> Plate:
         half = half if callable(half) else half * size
         origin = np.array([0, 0, z_mm * size])
-        return Plate(outline * size, half, rim * size, cortex * build.cortex, smooth=False,
-                     origin=origin)  # fmt: skip
+        return Plate(
+            outline * size, half, rim * size, cortex * build.cortex, smooth=False, origin=origin
+        )
 
     def closed(points, shake: float, start: int) -> np.ndarray:
         points = np.array(points, float)
@@ -148,7 +149,7 @@ def scapula(build: Build) -> list[Bone]:
         plate(ribbon(CORACOID, [10.5, 9, 7, 6.6, 6], 1.4, 61), 6.5, 5.5, 1.3, 16),
     ]
     bone = Bone("scapula", Union(parts), "scapula", 0.9 * build.density, build.grain)
-    return [bone.moved(place)]
+    return [transformed(bone, place)]
 
 
 def clavicle(build: Build, held: Posture) -> list[Bone]:
@@ -160,7 +161,7 @@ def clavicle(build: Build, held: Posture) -> list[Bone]:
     bone = Plate(outline, 5.2 * build.size, 5 * build.size, 1.9 * build.cortex, 0.5, smooth=False)
     shift = (head_radius_mm(build) + build.gap_mm - 27 * build.size, 0, 0)
     turn = pose(z_deg=held.clavicle_deg, shift=shift, about=(0, 0, 0))
-    return [Bone("clavicle", bone, "clavicle", build.density, build.grain).moved(turn)]
+    return [transformed(Bone("clavicle", bone, "clavicle", build.density, build.grain), turn)]
 
 
 def ribs(build: Build) -> list[Bone]:

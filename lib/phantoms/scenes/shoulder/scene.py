@@ -12,14 +12,21 @@ import torch
 from torch import Tensor
 
 from lib.phantoms.phantom import Phantom
+from lib.phantoms.physics.acquisition import imaging_ranges, stored, technique
 from lib.phantoms.physics.artefacts import clothing, collimator, leads, side_marker
 from lib.phantoms.physics.chance import draw_from, stream
 from lib.phantoms.physics.texture import smooth_field, trabecular_tile
-from lib.phantoms.physics.xray import Exposure, Look, develop, expose, shrink, to_eight_bits
+from lib.phantoms.physics.xray import develop, expose
 from lib.phantoms.scenes.shoulder.bones import Build, Posture, head_radius_mm, shoulder
-from lib.phantoms.shapes.body import Limb, materials, project_bones, soft_tissue
-from lib.phantoms.shapes.geometry import Frame, Pose, pose
-from lib.phantoms.shapes.inserts import exchange_fat, thickness
+from lib.phantoms.shapes.body import (
+    Limb,
+    exchange_fat,
+    materials,
+    project_bones,
+    soft_tissue,
+    thickness,
+)
+from lib.phantoms.shapes.geometry import Frame, Pose, pose, transformed
 from lib.phantoms.shapes.plate import Plate, ribbon_outline
 
 STRUCTURES = ("humerus", "scapula", "clavicle", "ribs")
@@ -66,19 +73,7 @@ RANGES = {
     "fold_edge_mm": ("uniform", 0.6, 2.5, "mm, the width of its edge"),
     "fold_y_mm": ("uniform", -25.0, 15.0, "mm, where it reaches furthest"),
     "second_mm": ("uniform", 20.0, 55.0, "mm to the next fold"),
-    # picture: exposure and look
-    "kvp": ("uniform", 60.0, 82.0, "kV"),
-    "scatter": ("uniform", 0.1, 0.5, "share; without a grid, as the cassette leans on the neck"),
-    "blur_mm": ("uniform", 0.12, 0.3, "mm, detector and focal spot"),
-    "log_quanta": ("uniform", 8.9, 11.0, "log of quanta per mm2 in the open field"),
-    "flatten": ("uniform", 0.05, 0.6, "vendor"),
-    "sharpen": ("uniform", 0.1, 1.0, "vendor"),
-    "gamma": ("uniform", 0.55, 1.4, "vendor"),
-    "low": ("uniform", 0.005, 0.08, "vendor: share of the image shown black"),
-    "marker": ("uniform", 0.0, 1.0, "a side marker below 0.8"),
-    "clothing": ("uniform", 0.0, 1.0, "folds of cloth below 0.4"),
-    "leads": ("uniform", -6.0, 3.5, "wires of electrodes on the chest above 0"),
-}
+} | imaging_ranges("shoulder")
 draw, _rng = partial(draw_from, RANGES), partial(stream, SCENE_ID)
 
 
@@ -109,18 +104,10 @@ def subject(seed: int, number: int) -> Subject:
     rng = _rng(seed, number)
     man = bool(rng.uniform() < 0.55)
     value = {name: draw(rng, name) for name in RANGES}
-    build = Build(
-        size=value["size"] * (1.05 if man else 0.94),
-        breadth=value["breadth"],
-        head=value["head"],
-        gap_mm=value["gap_mm"],
-        offset_mm=value["offset_mm"],
-        version_deg=value["version_deg"],
-        cortex=value["cortex"],
-        density=float(np.clip(value["density"], 0.1, 0.45)),
-        grain=value["grain"],
-        jitter=np.clip(rng.standard_normal(90), -2, 2),
-    )
+    value["size"] *= 1.05 if man else 0.94
+    value["density"] = float(np.clip(value["density"], 0.1, 0.45))
+    value["jitter"] = np.clip(rng.standard_normal(90), -2, 2)
+    build = Build(*(value[name] for name in Build._fields))
     side, sex = "right" if rng.uniform() < 0.5 else "left", "male" if man else "female"
     age = int(np.clip(rng.normal(48, 19), 16, 90))
     return Subject(f"S{number:03d}", side, sex, age, build, value["flesh"], value["fat_mm"])
@@ -146,11 +133,8 @@ def generate(seed: int, index: int, size: int | None = None, device: str = "cpu"
     frame = Frame(fine * size, fine * size, pixel_mm / fine, device=device)
     place = _place(person, view, held, rng)
     image, masks = _picture(rng, frame, person, view, held, place)
-    if fine == 2:
-        image, masks = shrink(image), {name: shrink(mask) for name, mask in masks.items()}
-    masks = {name: masks[name].cpu().numpy() for name in STRUCTURES}
     truth = _truth(person, view, held, place, Frame(size, size, pixel_mm), view_number)
-    return Phantom(to_eight_bits(image), masks, (pixel_mm, pixel_mm), truth)
+    return stored(image, masks, pixel_mm, truth, fine)
 
 
 def _posture(person: Subject, view: dict, rng: np.random.Generator) -> Posture:
@@ -176,14 +160,14 @@ def _place(person: Subject, view: dict, held: Posture, rng: np.random.Generator)
 
 def _picture(rng, frame: Frame, person: Subject, view: dict, held: Posture, place: Pose):
     """Image in [0, 1] and masks as tensors, at the frame's resolution."""
-    bones = [bone.moved(place) for bone in shoulder(person.build, held)]
+    bones = transformed(shoulder(person.build, held), place)
     tile = trabecular_tile(rng, frame.pixel_mm, device=frame.device)
     projection = project_bones(frame, bones, tile, rng, STRUCTURES)
-    pieces = [piece.moved(place) for piece in _skin(person, held)]
+    pieces = transformed(_skin(person, held), place)
     soft, fat = soft_tissue(frame, pieces, blend_mm=30, fat_mm=person.fat_mm)
     soft = soft + _folds(frame, view, place) * (soft / 40).clamp(0, 1)
     paths = materials(projection, soft, fat)
-    planes = [plane.moved(place) for plane in _muscle_planes(person, held, rng)]
+    planes = transformed(_muscle_planes(person, held, rng), place)
     paths = exchange_fat(paths, thickness(frame, planes), torch.zeros_like(soft))
     beam = collimator(frame, rng.uniform(-0.08, 0.1, 4).tolist(), float(rng.normal(0, 2)))
     image = _radiograph(rng, frame, person, view, paths) * beam
@@ -213,7 +197,7 @@ def _skin(person: Subject, held: Posture) -> list[Limb]:
 def _folds(frame: Frame, view: dict, place: Pose) -> Tensor:
     """Extra soft tissue, mm: the axillary fold cuts across the head, another lies behind."""
     whole = frame.whole()
-    back = np.linalg.inv(place.rotation[:2, :2])
+    back = np.linalg.inv(place.matrix[:2, :2])
     dx, dy = whole.x - float(place.shift[0]), whole.y - float(place.shift[1])
     x, y = (dx * float(row[0]) + dy * float(row[1]) for row in back)
     y = y - view["fold_y_mm"]
@@ -230,15 +214,14 @@ def _folds(frame: Frame, view: dict, place: Pose) -> Tensor:
 
 def _muscle_planes(person: Subject, held: Posture, rng: np.random.Generator) -> list[Plate]:
     """Fat between the muscles of the upper arm and before the shoulder blade."""
-    size, arm = person.build.size, pose(z_deg=-held.arm_deg)
-    planes = []
+    size, planes = person.build.size, []
     for y, front in ((19.0, 34.0), (-21.0, -38.0), (29.0, 44.0)):
         y, front = y + rng.normal(0, 3), front + rng.normal(0, 4)
         path = np.array([(-150, 0.8 * y), (-80, y), (-35, 0.5 * (y + front)), (5, front)]) * size
         outline = ribbon_outline(path, [0.8, 1.6, 2.2, 0.6], 14)
         depth = rng.uniform(6, 16) * size
-        planes.append(Plate(outline, depth, 1.5, smooth=False).moved(arm))
-    return planes
+        planes.append(Plate(outline, depth, 1.5, smooth=False))
+    return transformed(planes, pose(z_deg=-held.arm_deg))
 
 
 def _radiograph(rng, frame: Frame, person: Subject, view: dict, paths: dict) -> Tensor:
@@ -253,18 +236,14 @@ def _radiograph(rng, frame: Frame, person: Subject, view: dict, paths: dict) -> 
     lead = shown * side_marker(
         frame, person.side[0].upper(), corner, height_mm=11, turn_deg=float(rng.normal(0, 8))
     )
-    exposure = Exposure(
-        kvp=view["kvp"], scatter=view["scatter"], scatter_mm=35.0, blur_mm=view["blur_mm"],
-        quanta_per_mm2=float(np.exp(view["log_quanta"])),
-    )  # fmt: skip
+    exposure, look = technique(view, scatter_mm=35.0, flatten_mm=30.0)
     wires = leads(frame, rng, max(0, round(view["leads"])))
     signal = expose(paths | {"lead": lead, "iron": wires}, frame.pixel_mm, exposure, rng)
-    look = Look(flatten_mm=30.0, **{k: view[k] for k in ("flatten", "sharpen", "gamma", "low")})
     return develop(signal, frame.pixel_mm, look, body & (lead < 0.05) & (wires < 0.05))
 
 
 def _truth(person, view: dict, held: Posture, place: Pose, frame: Frame, view_number: int) -> dict:
-    """Plain facts; the head's centre in pixels and its radius, to be found again in the mask."""
+    """Plain facts, with the head's centre in pixels and its radius to compare with the mask."""
     centre = frame.pixels(place.point(np.array([[*held.slip_mm, 0.0]])))[0]
     return {
         "subject": person.name,

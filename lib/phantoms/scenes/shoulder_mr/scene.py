@@ -15,34 +15,26 @@ import torch
 
 from lib.phantoms.phantom import Phantom
 from lib.phantoms.physics import scan
-from lib.phantoms.physics.chance import stream
+from lib.phantoms.physics.acquisition import imaging_ranges
+from lib.phantoms.physics.chance import draw_from, stream
 from lib.phantoms.physics.mr import Sequence
-from lib.phantoms.scenes.shoulder_mr.soft import (
-    paint_sinews,
-    paint_soft_tissue,
-    ribs,
-    thorax,
-    vertebrae,
-)
+from lib.phantoms.scenes.shoulder_mr import soft
 from lib.phantoms.shapes.canvas import Canvas
+from lib.phantoms.shapes.geometry import Pose, pose, transformed
 from lib.phantoms.shapes.solids import (
     Points,
-    Pose,
     Shape,
     cut,
     ellipsoid,
     grown,
     half_space,
     loft,
-    moved,
     rod,
-    rotation,
     smooth_max,
     tube,
-    turned,
     union,
 )
-from lib.phantoms.shapes.tissue import Bone, Plate, paint_bone, ramp
+from lib.phantoms.shapes.tissue import Bone, Plate, ramp
 
 STRUCTURES = ("humerus", "scapula")
 # The flip angle is not printed; at 10 degrees marrow and muscle are too alike for the calibration.
@@ -54,22 +46,16 @@ SCENE_ID = 6
 # Field of view at adult size: slices (axial), rows and columns; it shrinks with the child.
 EXTENT_MM = (200.0, 210.0, 260.0)  # rows and columns as printed in the paper
 HEAD_MM = 23.5  # radius of the humeral head with its cartilage
-# What varies between examinations, uniformly. [paper] marks what the paper prints.
+# name -> (law, first, second, unit and meaning). [paper] marks what the paper prints.
 RANGES = {
-    "arm_deg": (-20.0, 35.0),  # internal rotation of a healthy arm; 25 more with palsy
-    "abduction_deg": (4.0, 14.0),
-    "protraction_deg": (29.0, 40.0),  # of the scapula from the coronal plane
-    "flattening": (0.72, 0.88),  # palsy: head's radius towards the glenoid, share of normal
-    "hypoplasia": (0.80, 0.92),  # palsy: size of the scapula, share of normal
-    "subluxation_mm": (3.0, 9.0),  # palsy: head behind the glenoid's centre
-    "elevation_mm": (4.0, 14.0),  # palsy: scapula higher on the chest
-    "warp_mm": (1.0, 1.7),  # SD of the bending of all anatomy over about 35 mm
-    "subcutaneous_mm": (3.0, 10.0),  # fat under the skin, at adult size
-    "muscle_fat": (0.0, 0.3),  # streaks of fat in muscle; 0.45 more with palsy
-    "bias": (0.10, 0.22),  # SD of the log of the coil's shading
-    "noise": (0.012, 0.026),  # SD of the noise in units of fat; outliers have 1.8 times it
-    "motion_px": (1.0, 1.7),  # outliers: amplitude of the movement, at any size
-}
+    "arm_deg": ("uniform", -20.0, 35.0, "inward turn of a healthy arm; 25 more with palsy"),
+    "abduction_deg": ("uniform", 4.0, 14.0, "of the arm from the trunk"),
+    "protraction_deg": ("uniform", 29.0, 40.0, "of the scapula from the coronal plane"),
+    "flattening": ("uniform", 0.72, 0.88, "palsy: head's radius towards the glenoid, share"),
+    "hypoplasia": ("uniform", 0.80, 0.92, "palsy: size of the scapula, share of normal"),
+    "subluxation_mm": ("uniform", 3.0, 9.0, "palsy: head behind the glenoid's centre"),
+    "elevation_mm": ("uniform", 4.0, 14.0, "palsy: scapula higher on the chest"),
+} | imaging_ranges("shoulder_mr")
 # What varies normally: mean and standard deviation.
 SPREADS = {
     "age_years": (12.0, 4.0),  # clipped to AGES [paper]
@@ -92,12 +78,12 @@ class Joint:
         flat, size = subject["flattening"], subject["hypoplasia"]
         self.radii = np.array([flat, 1, 1]) * HEAD_MM * (1 if flat == 1 else 0.94)
         head = np.array([self.radii[0] + 2.0, -subject["subluxation_mm"], 0.0])
-        turn = rotation(x=6, z=subject["protraction_deg"]) * size
+        turn = pose(6, z_deg=subject["protraction_deg"]).matrix * size
         self.scapula = Pose(turn, (0, 0, subject["elevation_mm"]) - turn @ head)
         self.head = head  # in the frame of the scapula
         self.blade_mm = max(2.0, 1.3 / (size * subject["size"]))  # half its thickness; never paper
-        self.arm = Pose(rotation(y=-subject["abduction_deg"]), self.scapula.world(head))
-        spin = turned(rotation(z=subject["protraction_deg"] - 5 + subject["arm_deg"]))
+        self.arm = pose(y_deg=-subject["abduction_deg"], shift=self.scapula.point(head))
+        spin = pose(z_deg=subject["protraction_deg"] - 5 + subject["arm_deg"])
         self.humerus = self.arm.after(spin)
         self.facing = -5 + subject["arm_deg"]  # degrees from the shaft's frame back to the glenoid
 
@@ -108,7 +94,7 @@ class Joint:
 
 def humerus_shape(joint: Joint) -> Shape:
     """The head looks to -x; its flattened side follows the glenoid however the arm is turned."""
-    head = moved(ellipsoid((0, 0, 0), joint.radii), turned(rotation(z=-joint.facing)))
+    head = transformed(ellipsoid((0, 0, 0), joint.radii), pose(z_deg=-joint.facing))
     shaft = loft(
         "z", (-330, -150, -100, -70, -50, -36, -22, -8, 4),
         (-2, -3, -3.5, -5, -8.5, -14, -18, -17, -10), (19, 19, 20, 21.5, 23.5, 25.5, 27, 26, 22),
@@ -160,7 +146,8 @@ def scapula_shape(joint: Joint) -> Shape:
     body = union(blade_shape(joint.blade_mm), border, union(neck, glenoid, blend=5), blend=5)
     processes = union(spine_shape(), union(*acromion, blend=3), union(*coracoid, blend=3), blend=4)
     # The socket, and room for the tubercles, are what the humerus leaves.
-    humerus = moved(grown(humerus_shape(joint), 1.8), joint.scapula.inverse().after(joint.humerus))
+    at = joint.scapula.inverse().after(joint.humerus)
+    humerus = transformed(grown(humerus_shape(joint), 1.8), at)
     return cut(union(body, processes, blend=4), humerus, blend=1.5)
 
 
@@ -224,10 +211,10 @@ def bones(age: float, joint: Joint) -> Iterator[tuple[Bone, Pose]]:
         joint.scapula,
     )
     flat = {"mantle": lambda p: 0.0, "cortex": lambda p: 0.8, "red": lambda p: 0.5}
-    lifted = joint.scapula.world(joint.head) * (0.5, 0.5, 0.8)
+    lifted = joint.scapula.point(joint.head) * (0.5, 0.5, 0.8)
     yield Bone("clavicle", clavicle_shape(), **flat), Pose(np.eye(3), lifted)
-    for name, shape in (("ribs", ribs(thorax())), ("vertebrae", vertebrae())):
-        yield Bone(name, shape, **flat), turned(np.eye(3))
+    for name, shape in (("ribs", soft.ribs(soft.thorax())), ("vertebrae", soft.vertebrae())):
+        yield Bone(name, shape, **flat), pose()
 
 
 # --- the examination -----------------------------------------------------------------------------
@@ -238,7 +225,7 @@ def draw_subject(seed: int, index: int) -> tuple[dict, np.random.Generator]:
     rng = stream(SCENE_ID, seed, index)
     number = index % EXAMINATIONS
     sick, moves = number < PATHOLOGICAL, number in OUTLIERS
-    draw = {name: float(rng.uniform(*limits)) for name, limits in RANGES.items()}
+    draw = {name: draw_from(RANGES, rng, name) for name in RANGES}
     age = float(np.clip(rng.normal(*SPREADS["age_years"]), *AGES))
     if not sick:
         draw |= {"flattening": 1.0, "hypoplasia": 1.0, "subluxation_mm": 0.0, "elevation_mm": 0.0}
@@ -263,8 +250,8 @@ def draw_subject(seed: int, index: int) -> tuple[dict, np.random.Generator]:
 
 def place(subject: dict, rng: np.random.Generator) -> Pose:
     """Pose of the trunk in the scanner."""
-    mirror = np.diag([1.0 if subject["side"] == "right" else -1.0, 1, 1])
-    turn = rotation(*rng.normal(*SPREADS["tilt_deg"], 3)) @ mirror * subject["size"]
+    tilt_deg = rng.normal(*SPREADS["tilt_deg"], 3)
+    turn = pose(*tilt_deg, mirror=subject["side"] == "left").matrix * subject["size"]
     centre = turn @ np.array([-72.0, 0, -46 + 0.6 * subject["elevation_mm"]])
     return Pose(turn, rng.normal(*SPREADS["shift_mm"], 3) * subject["size"] - centre)
 
@@ -272,18 +259,11 @@ def place(subject: dict, rng: np.random.Generator) -> Pose:
 def generate(
     seed: int, index: int, size: int | tuple[int, int, int] | None = None, device: str = "cpu"
 ) -> Phantom:
-    """One examination.
+    """One examination; ``index`` counts S_P,1 to S_P,7, S_H,1 to S_H,8 and on, new children after.
 
-    Args:
-        seed, index: the examination; ``index`` counts S_P,1 to S_P,7, S_H,1 to S_H,8 and on, with
-            the same pattern and new children.
-        size: None for 256 x 256, pixels per row and column with slices in proportion, or the
-            counts of slices, rows and columns. The field of view depends on the child alone.
-        device: where the volume is computed.
-
-    Returns:
-        Phantom whose volume leads up, back and to the left (slices, rows, columns). Masks: for
-        every structure what has ossified, and "<structure>_cartilage".
+    size: None for 256 x 256, pixels per row and column with slices in proportion, or the counts
+    of slices, rows and columns. The field of view depends on the child alone. The volume leads
+    up, back and to the left. Masks: see ``scan.examined``.
     """
     subject, rng = draw_subject(seed, index)
     joint, trunk = Joint(subject), place(subject, rng)
@@ -291,14 +271,10 @@ def generate(
     grid = scan.examination_grid(extent, subject["slice_mm"], size, "SPL", (0, 0, 0))
     textures = scan.draw_textures(grid, (9, 1.5, 2), stream(SCENE_ID, seed, index, 1), device)
     canvas = Canvas(grid, SEQUENCE, scan.smooth_warp(grid, 35, subject["warp_mm"], rng), device)
-    paint_soft_tissue(canvas, trunk, joint, subject, textures)
+    soft.paint_soft_tissue(canvas, trunk, joint, subject, textures)
     canvas.split(2)
-    paint_sinews(canvas, trunk, joint)
-    parts = {}
-    for bone, pose in bones(subject["age_years"], joint):
-        painted = paint_bone(canvas, bone, trunk.after(pose), textures)
-        if bone.name in STRUCTURES:
-            parts[bone.name] = painted
-    image = scan.finished(canvas, rng, subject["noise"], subject["bias"], subject["motion_px"])
+    soft.paint_sinews(canvas, trunk, joint)
+    placed = ((bone, trunk.after(at)) for bone, at in bones(subject["age_years"], joint))
+    image, masks = scan.examined(canvas, placed, STRUCTURES, textures, subject, rng)
     truth = {name: subject[name] for name in TOLD} | {"orientation": "SPL"}
-    return scan.examined(image, {name: parts[name] for name in STRUCTURES}, grid, truth)
+    return Phantom(image, masks, grid.spacing_mm, truth | {"affine": grid.affine.tolist()})

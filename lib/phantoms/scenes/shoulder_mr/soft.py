@@ -1,12 +1,12 @@
-"""Soft tissue of shoulder and chest, in the frames and at the size of ``shoulder_mr``."""
+"""Soft tissue of shoulder and chest, in the frames and at the size of ``scene``."""
 
 import numpy as np
 import torch
 
 from lib.phantoms.shapes.canvas import Canvas
+from lib.phantoms.shapes.geometry import Pose, transformed
 from lib.phantoms.shapes.solids import (
     Points,
-    Pose,
     Shape,
     common,
     cut,
@@ -14,7 +14,6 @@ from lib.phantoms.shapes.solids import (
     grown,
     half_space,
     loft,
-    moved,
     tube,
     union,
 )
@@ -185,7 +184,7 @@ def chest_muscles() -> dict[str, Shape]:
 
 def vessels(arm: Pose) -> dict[str, tuple[str, list[Shape]]]:
     """In the frame of the trunk; ``a`` marks points that move with the arm."""
-    a = arm.world
+    a = arm.point
     return {
         "axillary artery": ("artery", tube(
             [(-120, 26, 44), (-70, 36, 26), (-38, 22, -20), a((-22, 2, -80)), a((-16, 0, -300))],
@@ -217,9 +216,9 @@ def paint_soft_tissue(
     fat = subject["subcutaneous_mm"] + 1.2
     arm = trunk.after(joint.arm)
     outer = [
-        moved(trunk_surface(), trunk),
-        moved(arm_surface(), arm),
-        moved(scapula_surface(), trunk.after(joint.scapula)),
+        transformed(trunk_surface(), trunk),
+        transformed(arm_surface(), arm),
+        transformed(scapula_surface(), trunk.after(joint.scapula)),
     ]
     within = union(*(grown(surface, -fat * trunk.scale) for surface in outer), blend=18)
     paint_skin_and_fat(canvas, union(*outer, blend=22), textures)
@@ -228,12 +227,12 @@ def paint_soft_tissue(
     thin = {"subscapularis": 0.62, "supraspinatus": 0.75, "infraspinatus": 0.68, "deltoid": 0.90}
     thin = {name: 1 - wasting * (1 - share) for name, share in thin.items()}
     for muscle in (chest_muscles() | trunk_muscles()).values():
-        paint_muscle(canvas, moved(muscle, trunk), within, textures, fatty * 0.6)
+        paint_muscle(canvas, transformed(muscle, trunk), within, textures, fatty * 0.6)
     for muscle in arm_muscles(thin["deltoid"]).values():
-        paint_muscle(canvas, moved(muscle, arm), within, textures, fatty)
+        paint_muscle(canvas, transformed(muscle, arm), within, textures, fatty)
     paint_bursa(canvas, trunk, joint)
     for muscle in scapular_muscles(thin).values():
-        shape = moved(muscle, trunk.after(joint.scapula))
+        shape = transformed(muscle, trunk.after(joint.scapula))
         paint_muscle(canvas, shape, within, textures, fatty)
     paint_chest(canvas, trunk, textures)
 
@@ -242,18 +241,18 @@ def paint_bursa(canvas: Canvas, trunk: Pose, joint) -> None:
     """Fat between deltoid and rotator cuff, then the cuff's tendons around the humeral head."""
     pose = trunk.after(joint.scapula)
     for tissue, by in (("fat", 7.9), ("muscle", 7.0), ("ligament", 2.5)):
-        canvas.fill(moved(ellipsoid(joint.head, joint.radii + by), pose), tissue)
+        canvas.fill(transformed(ellipsoid(joint.head, joint.radii + by), pose), tissue)
 
 
 def paint_chest(canvas: Canvas, trunk: Pose, textures: Textures) -> None:
     """Wall of intercostal muscle, lung with vessels, mediastinum."""
-    cage = moved(thorax(), trunk)
+    cage = transformed(thorax(), trunk)
     paint_muscle(canvas, cage, grown(cage, 5), textures, fatty=0.2)
-    mediastinum = moved(
+    mediastinum = transformed(
         loft("z", (-320, -60, 60), MIDLINE - 42, MIDLINE + np.array((44, 34, 26)), -66, 88), trunk
     )
     paint_loose(canvas, mediastinum, textures, share=0.5)
-    heart = moved(ellipsoid((-178, 30, -130), (46, 48, 66)), trunk)
+    heart = transformed(ellipsoid((-178, 30, -130), (46, 48, 66)), trunk)
     paint_muscle(canvas, heart, cage, textures, fatty=0.0)
     lung = cut(grown(cage, -8.5 * trunk.scale), mediastinum, blend=6)
     box = canvas.box(lung, 1.5)
@@ -267,7 +266,7 @@ def paint_chest(canvas: Canvas, trunk: Pose, textures: Textures) -> None:
 def paint_sinews(canvas: Canvas, trunk: Pose, joint) -> None:
     """Vessels and the tendons that run to the humerus."""
     for tissue, pieces in vessels(joint.arm).values():
-        paint_all(canvas, (moved(piece, trunk) for piece in pieces), tissue)
+        paint_all(canvas, transformed(pieces, trunk), tissue)
     cuff = trunk.after(joint.scapula)
     x, y, _ = joint.head
     tendons = [
@@ -276,6 +275,6 @@ def paint_sinews(canvas: Canvas, trunk: Pose, joint) -> None:
         tube([(x - 12, y - 26, 4), (x + 8, y - 26, 6), (x + 20, y - 18, 8)], 2.0, (1, 1, 5)),
     ]
     for pieces in tendons:
-        paint_all(canvas, (moved(piece, cuff) for piece in pieces), "tendon")
+        paint_all(canvas, transformed(pieces, cuff), "tendon")
     long_head = tube([(17, 21, 8), (16, 22, -10), (14, 17, -60)], 2.2)
-    paint_all(canvas, (moved(piece, trunk.after(joint.humerus)) for piece in long_head), "tendon")
+    paint_all(canvas, transformed(long_head, trunk.after(joint.humerus)), "tendon")

@@ -2,12 +2,12 @@
 
 A carpal bone is an ellipsoid or a tube, carved by the joints it takes part in: a plane between two
 bones takes half the joint space from either, and a bone that lies in a socket hollows its
-neighbour by the whole of it. So joint spaces have an even width in any view. Adding a bone is a
-line in ``CARPALS`` and one in each table of joints.
+neighbour by the whole of it. So joint spaces have an even width in any view. To add a bone, add a
+line to ``CARPALS`` and to each table of joints.
 
 Sizes of carpals and the radius: Schuind et al., J. Hand Surg. 17A (1992): radial inclination 23.8
 (SD 2.6) degrees, ulnar variance -0.9 (1.5) mm; volar tilt 11 (4) degrees and scapholunate angle 47
-(30-60) degrees after Gilula. Long bones of the hand as in ``hand_bones``.
+(30-60) degrees after Gilula. The long bones of the hand are those of ``hand.shapes``.
 """
 
 from dataclasses import replace
@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lib.phantoms.scenes.hand.bones import DIGITS, METACARPAL, PHALANX, PHALANX_WIDTH
+from lib.phantoms.scenes.hand.bones import direction
+from lib.phantoms.scenes.hand.shapes import DIGITS, METACARPAL, PHALANX, PHALANX_WIDTH
 from lib.phantoms.shapes.carve import Ball, Carved, Plane
 from lib.phantoms.shapes.geometry import Ellipsoid, Pose, Union, pose
 from lib.phantoms.shapes.tube import Tube
@@ -71,12 +72,12 @@ RADIUS = (
     + [(-55, 8.0, 8.4, 6.8, 7.2), (-40, 10.2, 10.8, 8.2, 9.0), (-31, 12.6, 13.2, 9.8, 9.8)]
     + [(-24, 14.6, 14.6, 10.8, 10.0), (-17, 15.4, 14.6, 10.8, 9.8), (-12, 14.8, 14.2, 9.6, 8.6)]
     + [(-9, 13.0, 14.0, 8.4, 7.4), (-5, 6.0, 10.0, 4.0, 4.0)]
-)  # fmt: skip
+)
 ULNA = (
     [(-235, 6.4, 6.4, 6.4, 6.4), (-120, 6.0, 6.0, 6.0, 6.0), (-60, 5.4, 5.4, 5.6, 5.6)]
     + [(-42, 5.6, 5.6, 5.6, 5.6), (-31, 7.6, 7.2, 7.0, 7.0), (-25, 8.4, 7.8, 7.8, 7.8)]
     + [(-21.5, 8.2, 7.6, 7.6, 7.6)]
-)  # fmt: skip
+)
 RADIUS_X, ULNA_X, JOINT_Y = 6.8, -17.4, -20.2
 
 
@@ -112,9 +113,9 @@ class Build(NamedTuple):
         return 0.35 + 0.6 * self.cortical_index
 
 
-def _ellipsoid(centre, radii, direction, build: Build, grow=1.0) -> Ellipsoid:
-    """First half-axis along ``direction``, the second in the view's plane where it can be."""
-    first = np.array(direction, float) / np.linalg.norm(direction)
+def _ellipsoid(centre, radii, along, build: Build, grow=1.0) -> Ellipsoid:
+    """First half-axis along ``along``, the second in the view's plane where it can be."""
+    first = np.array(along, float) / np.linalg.norm(along)
     second = np.cross([0, 0, 1.0], first) if abs(first[2]) < 0.9 else np.array([1.0, 0, 0])
     second /= np.linalg.norm(second)
     axes = np.stack([first, second, np.cross(first, second)], 1)
@@ -125,12 +126,12 @@ def _ellipsoid(centre, radii, direction, build: Build, grow=1.0) -> Ellipsoid:
 def bodies(build: Build) -> dict[str, Ellipsoid]:
     """The carpals before carving, and the head of the capitate: what lies in sockets."""
     noise = build.jitter[:32].reshape(8, 4)
-    found = {}
-    for (name, (centre, radii, direction)), shift in zip(ELLIPSOIDS.items(), noise, strict=False):
+    solids = {}
+    for (name, (centre, radii, along)), shift in zip(ELLIPSOIDS.items(), noise, strict=False):
         place = np.array(centre) + 0.35 * shift[:3]
-        found[name] = _ellipsoid(place, radii, direction, build, 1 + 0.015 * shift[3])
-    found["capitate"] = _ellipsoid(*CAPITATE_HEAD, (1, 0, 0), build)
-    return found
+        solids[name] = _ellipsoid(place, radii, along, build, 1 + 0.015 * shift[3])
+    solids["capitate"] = _ellipsoid(*CAPITATE_HEAD, (1, 0, 0), build)
+    return solids
 
 
 def carve(name: str, solid, build: Build, inner: dict[str, Ellipsoid], within=None) -> Carved:
@@ -222,16 +223,16 @@ def digits(build: Build) -> tuple[dict[str, object], dict[str, Tube]]:
         angle = digit.angle_deg + 1.2 * noise[0] + (build.thumb_deg if thumb else 0.0)
         sink = (22.0 if thumb else 2.0) + 0.4 * build.curl_deg
         half = digit.half_width_mm * size * build.breadth * (1 + 0.03 * noise[1])
-        start = np.array(digit.base) * size - 3.0 * size * _direction(angle, sink)
+        start = np.array(digit.base) * size - 3.0 * size * direction(angle, sink)
         length = (digit.metacarpal_mm + 3.0) * size * (1 + 0.02 * noise[2])
-        end = start + length * _direction(angle, sink)
+        end = start + length * direction(angle, sink)
         tubes[name] = _digit_bone(build, start, end, METACARPAL, half, (0.6, 1.45 * half), 1.0)
         carved[name] = carve(name, tubes[name], build, {})
         for joint, phalanx_mm in enumerate(digit.phalanges_mm[:2]):
             sink += build.curl_deg * (0.3 if thumb else 1.0)
             kind = 2 if thumb and joint else joint
-            start = end + 1.6 * _direction(angle, sink)
-            end = start + phalanx_mm * size * _direction(angle, sink)
+            start = end + 1.6 * direction(angle, sink)
+            end = start + phalanx_mm * size * direction(angle, sink)
             wide = half * PHALANX_WIDTH[kind]
             tube = _digit_bone(build, start, end, PHALANX[kind], wide, (1.6, 2.4), 0.9)
             tubes[f"P{number + 1}{joint + 1}"] = tube
@@ -245,9 +246,3 @@ def _digit_bone(build: Build, start, end, rows, half: float, caps, share: float)
     spongy = [(0, 1.1), (0.1, 1.0), (0.28, 0.35), (0.45, 0.08), (0.6, 0.1), (0.8, 0.6), (1, 1)]
     profile = [(row[0], *(half * w for w in row[1:])) for row in rows]
     return Tube(start, end, profile, cortex, spongy, caps=caps, bow=(0, 0.8))
-
-
-def _direction(angle_deg: float, sink_deg: float) -> np.ndarray:
-    """Unit vector along a digit: towards the thumb by the angle, towards the palm by the sink."""
-    angle, sink = np.radians(angle_deg), np.radians(sink_deg)
-    return np.array([np.sin(angle) * np.cos(sink), np.cos(angle) * np.cos(sink), -np.sin(sink)])

@@ -12,7 +12,7 @@ import numpy as np
 
 from lib.phantoms.scenes.wrist.bones import ELLIPSOIDS, JOINT_Y, RADIUS_X, Build
 from lib.phantoms.shapes.carve import Broken, Carved, Crack
-from lib.phantoms.shapes.geometry import Ellipsoid, Pose, Union, pose
+from lib.phantoms.shapes.geometry import Ellipsoid, Pose, Union, pose, transformed
 
 # Kinds and their shares of subjects
 KINDS = (
@@ -68,7 +68,7 @@ def draw_fracture(place: float, rng: np.random.Generator) -> Fracture:
     alone, beside = rng.uniform(9, 60), float(np.clip(level + rng.normal(-3, 7), 9, 75))
     styloid = kind != "ulna" and not far and rng.uniform() < 0.6
     bend = 12 if far and kind == "radius" else 28  # a whole ulna lets the radius bend little
-    found = Fracture(
+    fracture = Fracture(
         kind=kind,
         displacement_mm=0.0 if hairline else 9.0 * severity**2 * shares[0] * scale,
         angulation_deg=rng.uniform(0.3, 1.5) if hairline else bend * severity * shares[1],
@@ -79,7 +79,7 @@ def draw_fracture(place: float, rng: np.random.Generator) -> Fracture:
         share=float(np.clip(rng.normal(-0.05, 0.2), -0.45, 0.4)),
         splits=bool(severity > 0.35 and rng.uniform() < 0.35 and not far),
     )
-    return _unbroken(found) if kind == "none" else found
+    return _unbroken(fracture) if kind == "none" else fracture
 
 
 def _gap(severity: float, share: float, kind: str) -> float:
@@ -97,7 +97,7 @@ def break_bones(
 ) -> Injured:
     """Cut the subject's solids; ``whole`` has the ulna as (shaft, styloid).
 
-    The hand's own solids are not moved here: the caller moves them by ``hand``.
+    The hand's own solids stay where they are: the caller transforms them by ``hand``.
     """
     solids, cracked = dict(whole), {}
     solids["ulna"] = Union(whole["ulna"])
@@ -111,11 +111,6 @@ def break_bones(
         fragments, focus = _scaphoid(build, whole["scaphoid"], fracture, rng)
         solids["scaphoid"], cracked["scaphoid"] = Broken(fragments), fragments
     return Injured(solids, cracked, hand, focus)
-
-
-def after(second: Pose, first: Pose) -> Pose:
-    """One pose that does the first, then the second."""
-    return Pose(second.rotation @ first.rotation, second.point(first.shift))
 
 
 def _crack(rng, point, axis, tilt_deg: float, rough_mm: float) -> Crack:
@@ -160,12 +155,12 @@ def _radius(build: Build, bone: Carved, fracture: Fracture, rng):
     far = replace(far, within=Ellipsoid(np.array([RADIUS_X, JOINT_Y + 10, 0]) * build.size, reach))
     move = _move(fracture, crack)
     if not fracture.splits:
-        return [near, far.moved(move)], move, crack.point
+        return [near, transformed(far, move)], move, crack.point
     point = np.array([rng.uniform(1, 11), JOINT_Y, 0]) * build.size
     split = _crack(rng, point, (1, 0, rng.normal(0, 0.4)), 12, 0.9)
     apart = rng.uniform(0.3, 1.5)
     parts = [
-        part.moved(pose(shift=side * apart / 2 * split.normal)).moved(move)
+        transformed(transformed(part, pose(shift=side * apart / 2 * split.normal)), move)
         for part, side in zip(_split(far, split), (-1, 1), strict=True)
     ]
     return [near, *parts], move, crack.point
@@ -180,7 +175,7 @@ def _ulna(build: Build, parts: tuple[Carved, Carved], fracture: Fracture, rng):
         small = fracture._replace(
             displacement_mm=0.3 * fracture.displacement_mm, gap_mm=0.3 + 0.6 * abs(fracture.gap_mm)
         )
-        far = far.moved(_move(small, crack, 0.8))
+        far = transformed(far, _move(small, crack, 0.8))
         return Broken([Union([shaft, near]), far]), [near, far], crack.point
     end, axis = shaft.solid.end, shaft.solid.axis
     crack = _crack(rng, end - fracture.ulna_level_mm * build.size * axis, axis, tilt, rough)
@@ -188,7 +183,7 @@ def _ulna(build: Build, parts: tuple[Carved, Carved], fracture: Fracture, rng):
     reach = np.array([60.0, fracture.ulna_level_mm + 25.0, 60.0]) * build.size
     far = replace(far, within=Ellipsoid(end, reach))
     move = _move(fracture, crack, 0.8)
-    far, tip = far.moved(move), styloid.moved(move)
+    far, tip = transformed(far, move), transformed(styloid, move)
     return Broken([near, Union([far, tip])]), [near, far], crack.point
 
 
@@ -198,5 +193,5 @@ def _scaphoid(build: Build, bone: Carved, fracture: Fracture, rng):
     point = (centre + fracture.share * radii[0] * axis) * build.size
     crack = _crack(rng, point, axis, 12, 0.5)
     near, far = _split(bone, crack)
-    far = far.moved(_move(fracture, crack))
+    far = transformed(far, _move(fracture, crack))
     return [near, far], crack.point

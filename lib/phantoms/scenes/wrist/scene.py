@@ -1,6 +1,6 @@
 """Wrist and forearm, posteroanterior and lateral radiographs, most with a fracture.
 
-Two cases a subject: even indices are the posteroanterior view, odd ones the lateral view of the
+Two cases per subject: even indices are the posteroanterior view, odd ones the lateral view of the
 same anatomy and the same fracture, turned by 90 degrees.
 """
 
@@ -8,38 +8,22 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from lib.phantoms.phantom import Phantom
 from lib.phantoms.physics import artefacts
+from lib.phantoms.physics.acquisition import drawn_technique, imaging_ranges, stored
 from lib.phantoms.physics.chance import draw_from, stream
 from lib.phantoms.physics.texture import smooth_field, trabecular_tile
-from lib.phantoms.physics.xray import (
-    Exposure,
-    Look,
-    blur,
-    capture,
-    develop,
-    shrink,
-    spectrum,
-    to_eight_bits,
-    transmission,
-)
-from lib.phantoms.scenes.wrist.bones import (
-    CARPALS,
-    METACARPALS,
-    Build,
-    bodies,
-    carpals,
-    digits,
-    radius,
-    ulna,
-)
+from lib.phantoms.physics.xray import blur, capture, develop, shrink, spectrum, transmission
+from lib.phantoms.scenes.wrist import bones as anatomy
+from lib.phantoms.scenes.wrist.bones import CARPALS, METACARPALS, Build
 from lib.phantoms.scenes.wrist.flesh import Flesh, flesh, plaster
-from lib.phantoms.scenes.wrist.fracture import Fracture, after, break_bones, draw_fracture
+from lib.phantoms.scenes.wrist.fracture import Fracture, break_bones, draw_fracture
 from lib.phantoms.shapes.body import Bone, Limb, materials, project_bones, soft_tissue
 from lib.phantoms.shapes.carve import Carved, crack_zone
-from lib.phantoms.shapes.geometry import Frame, Pose, pose
+from lib.phantoms.shapes.geometry import Frame, Pose, pose, transformed
 
 STRUCTURES = ("radius", "ulna", *CARPALS, *METACARPALS)
 CASES, SIZE, SCENE_ID = 160, 256, 2
@@ -49,7 +33,7 @@ CAST_PIECES = 5  # of the flesh: forearm and carpus; ends at the metacarpals' he
 
 # name -> (law, first, second, unit and why); uniform: from, to; normal: mean, SD
 RANGES = {
-    # subject; anatomy and fractures: see wrist_bones and wrist_fracture
+    # subject; anatomy and fractures: see ``bones`` and ``fracture``
     "size": ("normal", 1.0, 0.07, "of the average hand; women and men together"),
     "breadth": ("lognormal", 0.0, 0.06, "of long bones relative to their length"),
     "flesh": ("lognormal", -0.10, 0.10, "of soft tissue"),
@@ -73,31 +57,18 @@ RANGES = {
     "field_mm": ("uniform", 90.0, 240.0, "mm over the image's height"),
     "place": ("uniform", -0.28, 0.16, "of the field: centre below the fracture"),
     "aside_mm": ("normal", 0.0, 8.0, "mm of the limb from the centre"),
-    "margin": ("uniform", -0.06, 0.07, "of the field, hidden by each collimator blade"),
-    "kvp": ("uniform", 44.0, 66.0, "kV: 50-60 are taught for a wrist; departments differ by 6"),
-    "scatter": ("uniform", 0.05, 0.45, "share, no grid"),
-    "blur_mm": ("uniform", 0.10, 0.30, "mm, detector and focal spot"),
-    "quanta_per_mm2": ("lognormal", 11.3, 0.7, "in the open field; 80 000 in the middle: 4 uGy"),
-    "flatten": ("uniform", 0.1, 0.65, "vendor"),
-    "sharpen": ("uniform", 0.0, 0.8, "vendor"),
-    "sharpen_mm": ("loguniform", 0.6, 3.0, "mm, vendor: what is lifted is finer"),
-    "gamma": ("uniform", 1.0, 2.0, "vendor"),
-    "low": ("uniform", 0.01, 0.3, "vendor: share of the image shown black"),
-    "veil": ("uniform", -0.10, 0.10, "grey level of the blackest pixel; below 0 air is cut"),
-    "stored_px": ("uniform", 0.2, 0.7, "px: exported, resampled and compressed before use"),
     # things on the picture: present below the share given in the text
     "cast": ("uniform", 0.0, 1.0, "ring of plaster below 0.18, splint on the back below 0.28"),
     "plaster_mm": ("uniform", 2.0, 7.0, "mm of plaster"),
     "cable": ("uniform", 0.0, 1.0, "a cable below 0.07"),
     "sleeve": ("uniform", 0.0, 1.0, "folds of clothing below 0.15"),
-    "marker": ("uniform", 0.0, 1.0, "a side marker below 0.75"),
     "reader_mm": ("uniform", 0.8, 4.0, "mm that the reader leaves around a fracture"),
-}
+} | imaging_ranges("wrist")
 draw, _rng = partial(draw_from, RANGES), partial(stream, SCENE_ID)
 
 
 def subject_fracture(seed: int, subject: int) -> Fracture:
-    """The fracture of a subject; kinds keep their shares in any stretch of subjects."""
+    """The fracture of a subject; each kind keeps its share in any run of consecutive subjects."""
     place = (float(_rng(seed, 1, 0).uniform()) + GOLDEN * subject) % 1
     return draw_fracture(place, _rng(seed, 3, subject))
 
@@ -108,8 +79,8 @@ def generate(
     """Radiograph of case ``index``; size: a side, or (height, width), default 256.
 
     Bright bone. Masks: ``STRUCTURES`` in order, which may overlap, and "fracture"; they end at the
-    collimator. truth["boxes"]: list of [left, top, right, bottom] in pixel edges,
-    one a broken bone.
+    collimator. truth["boxes"]: one [left, top, right, bottom] per broken bone, in
+    pixel edges.
     """
     height, width = (size, size) if np.isscalar(size) else size or (SIZE, SIZE)
     subject, rng = index // 2, _rng(seed, 5, index)
@@ -124,9 +95,8 @@ def generate(
     pixel_mm = field_mm / height
     reader_px = draw(rng, "reader_mm") / pixel_mm
     image, masks, zones = _picture(rng, frame, build, wrist, "L" if left else "R")
-    masks = {name: mask.cpu().numpy() for name, mask in masks.items()}
+    masks["fracture"] = torch.stack([torch.zeros_like(masks["radius"]), *zones]).any(0)
     zones = [zone.cpu().numpy() for zone in zones]
-    masks["fracture"] = np.logical_or.reduce([np.zeros((height, width), bool), *zones])
     truth = {
         "subject": f"W{subject:03d}",
         "view": "lateral" if lateral else "PA",
@@ -134,7 +104,7 @@ def generate(
         **fracture.facts(),
         "boxes": [_box(zone, reader_px) for zone in zones if zone.any()],
     }
-    return Phantom(to_eight_bits(image), masks, (pixel_mm, pixel_mm), truth)
+    return stored(image, masks, pixel_mm, truth)
 
 
 def yolo_boxes(phantom: Phantom) -> np.ndarray:
@@ -158,7 +128,7 @@ class Wrist(NamedTuple):
     """Everything in view coordinates: bones, cut bones' fragments, flesh, middle of interest."""
 
     bones: list[Bone]
-    fragments: list[list[Carved]]  # one list a broken bone
+    fragments: list[list[Carved]]  # one list per broken bone
     margin_mm: float  # around a fracture surface: half the gap and what is seen at least
     flesh: list[tuple[Flesh, Pose]]
     focus: np.ndarray
@@ -179,16 +149,18 @@ def _build(body: np.random.Generator, case: np.random.Generator) -> Build:
 
 def _wrist(build: Build, fracture: Fracture, rng: np.random.Generator, place: Pose) -> Wrist:
     """The subject's wrist, broken, with the hand as held, turned into the view."""
-    metacarpals, tubes = digits(build)
-    whole = carpals(build) | metacarpals
-    whole |= {"radius": radius(build, bodies(build)), "ulna": ulna(build)}
+    metacarpals, tubes = anatomy.digits(build)
+    whole = anatomy.carpals(build) | metacarpals
+    whole |= {"radius": anatomy.radius(build, anatomy.bodies(build)), "ulna": anatomy.ulna(build)}
     injured = break_bones(build, whole, fracture, rng)
-    hand = after(place, after(injured.hand, build.hand))
+    hand = place.after(injured.hand.after(build.hand))
     home = {name: place if name in ("radius", "ulna") else hand for name in STRUCTURES}
     kit = {"density": build.density, "grain": build.grain}
-    bones = [Bone(n, injured.solids[n].moved(home[n]), n, **kit) for n in STRUCTURES]
-    bones += [Bone(n, t.moved(hand), **kit) for n, t in tubes.items() if n not in METACARPALS]
-    parts = [[part.moved(home[n]) for part in cut] for n, cut in injured.cracked.items()]
+    bones = [Bone(n, transformed(injured.solids[n], home[n]), n, **kit) for n in STRUCTURES]
+    bones += [
+        Bone(n, transformed(t, hand), **kit) for n, t in tubes.items() if n not in METACARPALS
+    ]
+    parts = [transformed(cut, home[n]) for n, cut in injured.cracked.items()]
     forearm, palm = flesh(build, tubes)
     pieces = [(piece, place) for piece in forearm] + [(piece, hand) for piece in palm]
     margin_mm = SEEN_MM + abs(fracture.gap_mm) / 2
@@ -199,7 +171,7 @@ def _place(rng: np.random.Generator, lateral: bool, mirror: bool) -> Pose:
     """The view: back of the hand towards the tube, or the thumb's side; mirrored for a right."""
     turn = pose(y_deg=draw(rng, "oblique_deg") - 90.0 * lateral)
     tilt = pose(draw(rng, "rise_deg"), 0.0, float(np.clip(draw(rng, "turn_deg"), -45, 45)))
-    return after(pose(mirror=mirror), after(tilt, turn))
+    return pose(mirror=mirror).after(tilt.after(turn))
 
 
 def _frame(rng, field_mm: float, size, focus: np.ndarray, build: Build, axis: np.ndarray) -> Frame:
@@ -212,7 +184,7 @@ def _frame(rng, field_mm: float, size, focus: np.ndarray, build: Build, axis: np
 
 
 def _picture(rng: np.random.Generator, frame: Frame, build: Build, wrist: Wrist, letter: str):
-    """Image in [0, 1], masks by structure, a fracture zone a broken bone, all half as fine.
+    """Image in [0, 1], masks by structure and one zone per broken bone, at half the pixels.
 
     Rays are traced on ``frame``; the detector's pixels average the signal of 2 x 2 of them.
     """
@@ -240,10 +212,7 @@ def _exposed(rng: np.random.Generator, paths: dict, pixel_mm: float, bare: Tenso
 
     The noise comes last, so that a case looks the same at any size.
     """
-    names = ("kvp", "scatter", "blur_mm", "quanta_per_mm2")
-    exposure = Exposure(**{name: draw(rng, name) for name in names})
-    names = ("flatten", "sharpen", "sharpen_mm", "gamma", "low")
-    look = Look(**{name: draw(rng, name) for name in names})
+    exposure, look = drawn_technique(RANGES, rng)
     veil, stored_px = draw(rng, "veil"), draw(rng, "stored_px")
     primary = shrink(transmission(paths, spectrum(exposure.kvp, exposure.filter_mm)))
     signal = capture(primary, pixel_mm, exposure, rng)

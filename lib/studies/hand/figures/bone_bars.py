@@ -8,9 +8,10 @@ from matplotlib.figure import Figure
 
 from lib.base.errors import SettingError
 from lib.figures.inputs import require_alike, require_columns, require_range, require_unique
-from lib.figures.looks import HAND_BONES, bone_look
+from lib.figures.looks import bone_look
 from lib.figures.pictures import blend, show
 from lib.figures.style import MUTED, new_figure, note, style
+from lib.studies.hand.figures.looks import HAND_BONES
 
 KINDS = ("true positives", "false negatives")
 THRESHOLD = 0.5

@@ -10,9 +10,10 @@ from matplotlib.patches import Patch
 
 from lib.base.errors import SettingError
 from lib.figures.inputs import require_alike
-from lib.figures.looks import HAND_BONES, bone_look
+from lib.figures.looks import bone_look
 from lib.figures.pictures import blend, show
 from lib.figures.style import new_figure, note, style
+from lib.studies.hand.figures.looks import HAND_BONES
 
 
 class Uncertain(NamedTuple):

@@ -1,27 +1,31 @@
 """Figures of the knee study, and the shared ones that it draws."""
 
 from lib.figures import (
+    loss_explorer,
     save,
     save_table,
 )
 from lib.studies.knee.figures.agreement import measured_against_truth
+from lib.studies.knee.figures.bars import ce1_ce2, rank_stability, top_models
 from lib.studies.knee.figures.efficiency import frontier
-from lib.studies.knee.figures.knee_bars import ce1_ce2, rank_stability, totals
-from lib.studies.knee.figures.knee_grid import grid
-from lib.studies.knee.figures.knee_schedule import schedule
+from lib.studies.knee.figures.grid import model_heat_maps
+from lib.studies.knee.figures.looks import STRUCTURES
+from lib.studies.knee.figures.schedule import training_course
 from lib.studies.knee.figures.sequences import SequenceFrame, multi_overlay, sequence
 
 __all__ = [
+    "STRUCTURES",
     "SequenceFrame",
     "ce1_ce2",
     "frontier",
-    "grid",
+    "loss_explorer",
     "measured_against_truth",
+    "model_heat_maps",
     "multi_overlay",
     "rank_stability",
     "save",
     "save_table",
-    "schedule",
     "sequence",
-    "totals",
+    "top_models",
+    "training_course",
 ]

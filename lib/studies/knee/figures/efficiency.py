@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lib.figures.looks import network_style, ordered_networks
+from lib.figures.looks import method_style, ordered_methods
 from lib.figures.style import MUTED, log_axis, new_figure, note, style
 
 COSTS = {
@@ -32,7 +32,7 @@ def frontier(frame: pd.DataFrame, accuracy: str = "Macro Dice (fraction)") -> Fi
         front = frame[best].sort_values(cost)
         axes.step(front[cost], front["value"], where="post", color=MUTED, lw=0.9, ls="--", zorder=1)
         for row in frame.to_dict("records"):
-            look = network_style(row["network"])
+            look = method_style(row["network"])
             axes.plot([row[cost]] * 2, [row["low"], row["high"]], color=look.colour, lw=1)
             axes.plot(row[cost], row["value"], look.marker, color=look.colour, ms=6)
         log_axis(axes)
@@ -40,7 +40,7 @@ def frontier(frame: pd.DataFrame, accuracy: str = "Macro Dice (fraction)") -> Fi
         axes.set_xlabel(name)
     panels[0].set_ylabel(accuracy)
     figure.legend(
-        handles=_handles(ordered_networks(frame["network"])), loc="outside upper center", ncols=6
+        handles=_handles(ordered_methods(frame["network"])), loc="outside upper center", ncols=6
     )
     note(figure, f"n = {frame['n'].max():g} test frames. Whiskers: 95 % interval over subjects.")
     return figure
@@ -59,7 +59,7 @@ def pareto_front(cost, accuracy) -> np.ndarray:
 
 
 def _handles(networks):
-    looks = [network_style(network) for network in networks]
+    looks = [method_style(network) for network in networks]
     dots = [
         Line2D([], [], ls="", marker=k.marker, color=k.colour, ms=5, label=k.label) for k in looks
     ]

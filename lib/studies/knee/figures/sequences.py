@@ -8,9 +8,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lib.figures.contours import EMPTY, HALO, draw_contour
-from lib.figures.looks import STRUCTURES, label
+from lib.figures.looks import label
 from lib.figures.style import new_figure, note, style
 from lib.metrics import dice
+from lib.studies.knee.figures.looks import STRUCTURES
 
 COLUMNS = 4
 REFERENCE_COLOUR = "white"  # on top of the structures' colours, where yellow is one

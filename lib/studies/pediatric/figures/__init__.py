@@ -5,17 +5,18 @@ from lib.figures import (
     save,
     save_table,
 )
+from lib.studies.pediatric.figures import looks
 from lib.studies.pediatric.figures.adversaries import adversaries
 from lib.studies.pediatric.figures.bone_overlays import bone_overlays
 from lib.studies.pediatric.figures.position import error_by_age, error_by_position
-from lib.studies.pediatric.figures.spider import dots, spiders
+from lib.studies.pediatric.figures.spider import spiders
 from lib.studies.pediatric.figures.surface import bone_surfaces
 
 __all__ = [
+    "looks",
     "adversaries",
     "bone_overlays",
     "bone_surfaces",
-    "dots",
     "embedding",
     "error_by_age",
     "error_by_position",

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
+from matplotlib.colors import LightSource, Normalize
 from matplotlib.figure import Figure
 from mpl_toolkits.mplot3d.art3d import Poly3DCollection
-from scipy.ndimage import find_objects, gaussian_filter, map_coordinates
+from scipy.ndimage import find_objects
 from scipy.spatial import cKDTree
 from skimage.measure import marching_cubes
 
@@ -19,17 +20,14 @@ from lib.figures.style import MUTED, new_figure, note, style
 
 VIEWS = {"One side": (15, -60), "The other side": (15, 120)}  # elevation, azimuth in degrees
 MOST_TRIANGLES = 60_000
-BLUR_MM = 1.5  # of the normals that light the surface, not of the surface
-LIGHT = np.array([-0.4, -0.7, 0.6])
 SCALE_MM = 20.0
 
 
 class Mesh(NamedTuple):
-    """``vertices`` n x 3 in mm (slice, row, column), ``faces`` m x 3, ``normals`` m x 3."""
+    """``vertices`` n x 3 in mm (slice, row, column), ``faces`` m x 3."""
 
     vertices: np.ndarray
     faces: np.ndarray
-    normals: np.ndarray
 
     @property
     def centres(self) -> np.ndarray:
@@ -46,7 +44,7 @@ def bone_surfaces(
     """Surfaces of the predicted bones from two opposite sides, coloured by distance in mm.
 
     The distance goes from the middle of each triangle to the nearest point of the same bone's true
-    surface. Grey: a bone without any truth. Masks are not smoothed; only the light is.
+    surface. Grey: a bone without any truth. Masks are not smoothed.
 
     Args:
         labels: integers D x H x W, 0 background, k for ``bones[k - 1]``; as predicted.
@@ -61,20 +59,20 @@ def bone_surfaces(
     """
     _check(labels, truth, spacing_mm, bones)
     spacing, step = np.asarray(spacing_mm, float), 1
-    while True:  # fewer rows and columns until matplotlib can cope
-        meshes = _meshes(labels[:, ::step, ::step], spacing * (1, step, step))
-        if sum(len(mesh.faces) for mesh in meshes.values()) <= MOST_TRIANGLES:
-            break
-        step += 1
-    true = _meshes(truth[:, ::step, ::step], spacing * (1, step, step))
+    while _count(meshes := _meshes(labels, spacing, step)) > MOST_TRIANGLES:
+        step += 1  # fewer rows and columns until matplotlib can cope
+    true = _meshes(truth, spacing, step)
     distances = {label: surface_distance(mesh, true.get(label)) for label, mesh in meshes.items()}
-    known = np.concatenate([values[np.isfinite(values)] for values in distances.values()])
+    values = np.concatenate(list(distances.values()))
+    known = values[np.isfinite(values)]
     limit = max(float(np.quantile(known, 0.99)) if len(known) else 0.0, 0.1)
-    scale = ScalarMappable(Normalize(0, limit), "YlOrRd")
+    scale = ScalarMappable(Normalize(0, limit), colormaps["YlOrRd"].with_extremes(bad="0.6"))
+    colours = scale.to_rgba(np.ma.masked_invalid(values))
+    triangles = np.concatenate([mesh.vertices[mesh.faces] for mesh in meshes.values()])
     figure = new_figure(height_in=3.7)
-    grid = figure.subplots(1, 2, subplot_kw={"projection": "3d"})
+    grid = figure.subplots(1, 2, subplot_kw={"projection": "3d", "proj_type": "ortho"})
     for axes, (title, view) in zip(grid, VIEWS.items(), strict=True):
-        _draw_view(axes, meshes, distances, scale, view)
+        _draw_view(axes, triangles, colours, *view)
         axes.set_title(title)
     bar = {"label": "Distance to the true surface (mm)", "shrink": 0.75, "extend": "max"}
     figure.colorbar(scale, ax=grid.tolist(), **bar)
@@ -92,67 +90,52 @@ def surface_distance(mesh: Mesh, truth: Mesh | None) -> np.ndarray:
     return cKDTree(np.concatenate([truth.vertices, truth.centres])).query(mesh.centres)[0]
 
 
-def _meshes(labels, spacing) -> dict[int, Mesh]:
+def _meshes(labels, spacing, step=1) -> dict[int, Mesh]:
     """The closed surface of each label that is present, at the borders between voxels."""
-    found = {}
+    labels, spacing = labels[:, ::step, ::step], spacing * (1, step, step)
+    meshes = {}
     for label, box in enumerate(find_objects(labels.astype(np.int32)), start=1):
         if box is not None:
-            mask = np.pad(labels[box] == label, 2).astype(np.float32)
-            corner = np.array([part.start - 2 for part in box])
-            found[label] = _mesh(mask, corner, spacing)
-    return found
+            mask = np.pad(labels[box] == label, 1).astype(np.float32)
+            vertices, faces = marching_cubes(mask, 0.5)[:2]
+            corner = [part.start - 1 for part in box]
+            meshes[label] = Mesh((vertices + corner) * spacing, faces)
+    return meshes
 
 
-def _mesh(mask, corner, spacing) -> Mesh:
-    vertices, faces = marching_cubes(mask, 0.5)[:2]
-    blurred = gaussian_filter(mask, BLUR_MM / spacing)
-    middle = vertices[faces].mean(1).T
-    slopes = [
-        -map_coordinates(part, middle, order=1) / size
-        for part, size in zip(np.gradient(blurred), spacing, strict=True)
-    ]
-    normals = np.stack(slopes, axis=1)
-    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
-    return Mesh((vertices + corner) * spacing, faces, normals)
+def _count(meshes) -> int:
+    return sum(len(mesh.faces) for mesh in meshes.values())
 
 
 def _upright(points) -> np.ndarray:
     """(slice, row, column) as x = column, y = slice, z = up."""
-    return np.stack([points[..., 2], points[..., 0], -points[..., 1]], axis=-1)
+    return points[..., [2, 0, 1]] * (1, 1, -1)
 
 
-def _draw_view(axes, meshes, distances, scale, view) -> None:
-    turn = np.radians(view[1] + 60)  # the light turns with the viewer
-    sun = np.array([[np.cos(turn), -np.sin(turn), 0], [np.sin(turn), np.cos(turn), 0], [0, 0, 1]])
-    sun = sun @ LIGHT / np.linalg.norm(LIGHT)
-    triangles, colours = [], []
-    for label, mesh in meshes.items():
-        values = distances[label]
-        colour = np.where(
-            np.isnan(values)[:, None], 0.6, scale.to_rgba(np.nan_to_num(values))[:, :3]
-        )
-        light = 0.6 + 0.4 * np.clip(_upright(mesh.normals) @ sun, 0, 1)
-        triangles.append(_upright(mesh.vertices[mesh.faces]))
-        colours.append(colour * light[:, None])
-    triangles, colours = np.concatenate(triangles), np.concatenate(colours)
+def _draw_view(axes, triangles, colours, elevation, azimuth) -> None:
+    points = _upright(triangles)
+    light = LightSource(azdeg=120 - azimuth, altdeg=45)  # turns with the viewer
     axes.add_collection3d(
-        Poly3DCollection(triangles, facecolors=colours, edgecolors=colours, lw=0.1, rasterized=True)
+        Poly3DCollection(
+            points,
+            facecolors=colours,
+            edgecolors=colours,
+            lw=0.1,
+            shade=True,
+            lightsource=light,
+            rasterized=True,
+        )
     )
-    low, high = triangles.min((0, 1)), triangles.max((0, 1))
+    low, high = points.min((0, 1)), points.max((0, 1))
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), zlim=(low[2], high[2]))
     axes.set_box_aspect(high - low, zoom=1.15)
-    axes.set_proj_type("ortho")
-    axes.view_init(*view)
+    axes.view_init(elevation, azimuth)
     axes.set_axis_off()
-    across = np.array([-np.sin(turn - np.pi / 3), np.cos(turn - np.pi / 3)])
-    _scale_bar(axes, (*np.where(across > 0, low[:2], high[:2]), low[2]))
-
-
-def _scale_bar(axes, corner) -> None:
-    x, y, z = corner
-    axes.plot([x, x], [y, y], [z, z + SCALE_MM], color="black", lw=1.6, clip_on=False)
+    turn = np.radians(azimuth)
+    x, y = np.where([np.sin(turn) < 0, np.cos(turn) > 0], low[:2], high[:2])  # of the scale bar
+    axes.plot([x, x], [y, y], [low[2], low[2] + SCALE_MM], color="black", lw=1.6, clip_on=False)
     text = {"fontsize": 6.5, "ha": "center", "va": "bottom", "color": MUTED}
-    axes.text(x, y, z + 1.05 * SCALE_MM, f"{SCALE_MM:g} mm", **text)
+    axes.text(x, y, low[2] + 1.05 * SCALE_MM, f"{SCALE_MM:g} mm", **text)
 
 
 def _describe(bones, distances, true) -> str:
@@ -172,11 +155,8 @@ def _describe(bones, distances, true) -> str:
 
 def _check(labels, truth, spacing_mm, bones) -> None:
     require_alike(labels=labels, truth=truth)
-    if (
-        np.ndim(labels) != 3
-        or np.shape(spacing_mm) != (3,)
-        or not (np.asarray(spacing_mm) > 0).all()
-    ):
+    spacing = np.asarray(spacing_mm)
+    if np.ndim(labels) != 3 or spacing.shape != (3,) or not (spacing > 0).all():
         raise SettingError(
             f"labels, spacing_mm: found {np.shape(labels)} and {spacing_mm}; expected D x H x W "
             "and three sizes > 0. Fix: pass slices, rows, columns, and their spacing in mm."

@@ -4,8 +4,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lib.figures.looks import METHODS, label
+from lib.figures.looks import label
 from lib.figures.style import new_figure, note, rows_axis, style
+from lib.studies.wrist.figures.looks import METHODS
 
 MODEL_COLOUR, BASELINE_COLOUR = METHODS["complementary"].colour, METHODS["all_positive"].colour
 LOSES_COLOUR, WINS_COLOUR = "#D55E00", "#009E73"

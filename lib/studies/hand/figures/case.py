@@ -7,13 +7,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lib.figures.inputs import require_alike, require_columns, require_range
-from lib.figures.looks import HAND_BONES, bone_look, method_style
+from lib.figures.looks import bone_look, method_style
 from lib.figures.pictures import blend, show
 from lib.figures.style import MUTED, new_figure, note, style
+from lib.studies.hand.figures.looks import HAND_BONES
 
 
 @style()
-def hand_case(
+def case_summary(
     image: np.ndarray,
     labels: np.ndarray,
     entropy: np.ndarray,

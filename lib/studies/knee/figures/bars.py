@@ -4,9 +4,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lib.figures.looks import model_label, network_style, ordered_networks
+from lib.figures.looks import method_style, ordered_methods
 from lib.figures.style import MUTED, log_axis, new_figure, note, rows_axis, style
-from lib.studies.knee.figures.knee_grid import DISTANCES, METRICS
+from lib.studies.knee.figures.grid import DISTANCES, METRICS
+from lib.studies.knee.figures.looks import model_label
 
 SOURCES = {"ours": "Ours", "paper": "Paper"}
 MARKERS = {"ce1": "o", "ce2": "D"}
@@ -17,7 +18,7 @@ LANES = {("ours", "ce1"): -0.3, ("ours", "ce2"): -0.1, ("paper", "ce1"): 0.1, ("
 def ce1_ce2(
     frame: pd.DataFrame, unit: str = "px", interval: str = "95 % bootstrap interval over subjects"
 ) -> Figure:
-    """CE1 and CE2 on the tendon in every network (paper, figure 2), a panel a metric.
+    """CE1 and CE2 on the tendon in every network (paper, figure 2), one panel per metric.
 
     Distances have logarithmic axes: one network may be far off.
 
@@ -27,7 +28,7 @@ def ce1_ce2(
         unit: of the distances.
         interval: what low and high are, for the note.
     """
-    networks = ordered_networks(frame["network"])
+    networks = ordered_methods(frame["network"])
     figure = new_figure(height_in=2 * (0.42 * len(networks) + 0.5) + 0.7)
     panels = figure.subplots(2, 3, sharey=True)
     for axes, metric in zip(panels.ravel(), list(METRICS)[:6], strict=True):
@@ -42,7 +43,7 @@ def ce1_ce2(
         if metric in DISTANCES:
             log_axis(axes)
     for line in panels:
-        rows_axis(line, [network_style(network).label for network in networks])
+        rows_axis(line, [method_style(network).label for network in networks])
         for axes in line:
             for edge in range(1, len(networks)):
                 axes.axhline(edge - 0.5, color="#E4E4E4", lw=0.5, zorder=0)
@@ -53,7 +54,7 @@ def ce1_ce2(
 
 
 def _draw_dot(axes, row, height, network, source, loss) -> None:
-    colour = network_style(network).colour
+    colour = method_style(network).colour
     face = "white" if source == "paper" else colour
     axes.plot([row["low"], row["high"]], [height] * 2, color=colour, lw=1)
     axes.plot(row["value"], height, MARKERS[loss], ms=4.2, color=colour, mfc=face)
@@ -77,17 +78,17 @@ def _by_source(frame):
 
 
 @style()
-def totals(frame: pd.DataFrame, top: int = 10, out_of: float = 400) -> Figure:
+def top_models(frame: pd.DataFrame, top: int = 10, out_of: float = 400) -> Figure:
     """The models of the highest score, ours beside the paper's (paper, figures 4a and 6a).
 
-    A panel a source; on a bar stand its score and the model's rank in the other source. Filled
+    One panel per source; each bar tells its score and the model's rank in the other source. Filled
     ours, open the paper's. With ``top=5, out_of=100`` and the tendon's scores it is figure 6a.
 
     Args:
         frame: source ("ours" or "paper"), network, loss, value (score); all models of a source, as
             they are counted and ranked here. Equal scores share the better rank and keep the order
             of the frame.
-        top: bars a panel.
+        top: bars per panel.
         out_of: highest score possible, where the axis ends.
     """
     sources = [source for source in SOURCES if source in set(frame["source"])]
@@ -111,7 +112,7 @@ def totals(frame: pd.DataFrame, top: int = 10, out_of: float = 400) -> Figure:
 
 
 def _draw_bar(axes, position, row, source) -> None:
-    look = network_style(row.network)
+    look = method_style(row.network)
     face = "white" if source == "paper" else (look.colour, 0.35)
     axes.barh(position, row.value, height=0.72, color=face, edgecolor=look.colour, linewidth=1.1)
 
@@ -138,7 +139,7 @@ def rank_stability(frame: pd.DataFrame, subjects: int, top: int = 15) -> Figure:
     figure = new_figure(height_in=0.19 * len(chosen) + 0.95, width_in=5.4)
     axes = figure.subplots()
     for position, row in enumerate(chosen.itertuples()):
-        look = network_style(row.network)
+        look = method_style(row.network)
         axes.plot([row.low, row.high], [position] * 2, color=look.colour)
         axes.plot(row.median, position, look.marker, color=look.colour, ms=5)
         axes.plot(row.rank, position, "|", color="black", ms=9, mew=1.2)

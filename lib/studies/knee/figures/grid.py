@@ -1,4 +1,4 @@
-"""Every network under every loss, as a heat map a structure."""
+"""Every network under every loss, as one heat map per structure."""
 
 import numpy as np
 import pandas as pd
@@ -6,15 +6,9 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from lib.figures.looks import (
-    STRUCTURES,
-    label,
-    loss_label,
-    network_style,
-    ordered_losses,
-    ordered_networks,
-)
+from lib.figures.looks import label, method_style, ordered_methods
 from lib.figures.style import new_figure, note, style
+from lib.studies.knee.figures.looks import STRUCTURES, loss_label, ordered_losses
 
 METRICS = {  # in the paper's words
     "iou": "IoU",
@@ -32,8 +26,8 @@ UNDEFINED_COLOUR = "#D9D9D9"
 
 
 @style()
-def grid(frame: pd.DataFrame, metric: str, unit: str = "px") -> Figure:
-    """Losses (rows) by networks (columns), a panel a structure and one for their mean ("Macro").
+def model_heat_maps(frame: pd.DataFrame, metric: str, unit: str = "px") -> Figure:
+    """Losses (rows) by networks (columns), one panel per structure and one for their "Macro" mean.
 
     Values stand in the cells. Colours run from a panel's worst quarter, clipped, to its best model,
     which is framed: models that collapse would else leave one colour for all the others. Bright is
@@ -45,9 +39,6 @@ def grid(frame: pd.DataFrame, metric: str, unit: str = "px") -> Figure:
             without a row, models that were not trained, stay white.
         metric: a key of ``METRICS``; those in ``DISTANCES`` are better when smaller.
         unit: of a distance.
-
-    Raises:
-        SettingError: for a network or loss without a label.
     """
     smaller = metric in DISTANCES
     tables = _tables(frame, metric)
@@ -68,7 +59,7 @@ def _tables(frame, metric) -> dict[str, pd.DataFrame]:
     Undefined models are infinite, those without a row NaN.
     """
     frame = frame.assign(**{metric: frame[metric].fillna(np.inf)})
-    networks, losses = ordered_networks(frame["network"]), ordered_losses(frame["loss"])
+    networks, losses = ordered_methods(frame["network"]), ordered_losses(frame["loss"])
     tables = {
         structure: frame[frame["structure"] == structure]
         .pivot(index="loss", columns="network", values=metric)
@@ -97,7 +88,7 @@ def _draw_panel(axes, table, smaller) -> None:
         if value == best:
             frame = {"fill": False, "ec": FRAME_COLOUR, "lw": 1.6, "clip_on": False, "zorder": 3}
             axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, **frame))
-    names = [network_style(network).label for network in table.columns]
+    names = [method_style(network).label for network in table.columns]
     axes.set_xticks(range(len(names)), names, rotation=90, fontsize=6.5)
     axes.tick_params(length=0)
     axes.grid(visible=False)

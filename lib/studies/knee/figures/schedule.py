@@ -3,22 +3,23 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lib.figures.looks import DICE_COLOUR, STRUCTURES
+from lib.figures.looks import DICE_COLOUR
 from lib.figures.style import MUTED, new_figure, note, style
+from lib.studies.knee.figures.looks import STRUCTURES
 from lib.studies.knee.stopping import PAPER, Limits, stopping
 
 CRITERIA = ("C1", "C2", "C3", "plateau")
 
 
 @style()
-def schedule(history: pd.DataFrame, limits: Limits = PAPER) -> Figure:
+def training_course(history: pd.DataFrame, limits: Limits = PAPER) -> Figure:
     """Learning rate, training loss and validation IoU against the iteration, one training.
 
     Vertical lines are the evaluations that met C1, C2, C3 and the plateau; dotted ones the limits
     that had to be passed.
 
     Args:
-        history: one row an evaluation: iteration, learning_rate, train_loss, val_mean_iou and
+        history: one row per evaluation: iteration, learning_rate, train_loss, val_mean_iou and
             val_tendon_iou (fractions), as ``lib.studies.knee.stopping`` reads them.
         limits: those of the training.
     """

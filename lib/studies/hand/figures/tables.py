@@ -21,8 +21,8 @@ KINDS = {"mean": ("mean", "low", "high"), "delta": ("delta", "delta_low", "delta
 
 
 @style()
-def hand_tables(table: pd.DataFrame, kind: str = "mean") -> Figure:
-    """Tables 1 to 4, ours filled and the paper's open: a panel a metric, a group a table.
+def tables_beside_paper(table: pd.DataFrame, kind: str = "mean") -> Figure:
+    """Tables 1 to 4, ours filled and the paper's open: one panel per metric, one group per table.
 
     Args:
         table: ``hand_results.tables``: table, method, metric, mean, low, high, delta, delta_low,
@@ -82,7 +82,7 @@ def _handles(methods) -> list[Line2D]:
 
 
 @style()
-def readers(table: pd.DataFrame) -> Figure:
+def reader_aucs(table: pd.DataFrame) -> Figure:
     """Areas under the curve of several readers of the same radiographs, the ideal one as a line.
 
     Args:

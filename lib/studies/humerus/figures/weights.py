@@ -1,47 +1,19 @@
-"""How the weights of the two losses move during training."""
+"""Weights of the loss terms that uncertainty weighting learns."""
 
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from lib.figures.looks import BCE_COLOUR, DICE_COLOUR, label, method_style, ordered_methods
-from lib.figures.style import MUTED, epoch_axis, new_figure, style
+from lib.figures.looks import label, method_style, ordered_methods
+from lib.figures.style import epoch_axis, new_figure, style
 
 COLUMNS = 3
 TERM_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#332288")
 
 
 @style()
-def weight_schedules(frame: pd.DataFrame) -> Figure:
-    """Weights of Dice loss (alpha) and BCE (beta) and their sum, one panel a method, common axes.
-
-    ``frame`` has method, epoch, alpha, beta (a history will do: runs of one method have the same
-    weights). Wrist paper, equation 3.
-    """
-    methods = ordered_methods(frame["method"])
-    rows = -(-len(methods) // COLUMNS)
-    figure = new_figure(height_in=1.6 * rows + 0.5)
-    grid = figure.subplots(rows, COLUMNS, sharex=True, sharey=True, squeeze=False)
-    for axes, method in zip(grid.ravel(), methods, strict=False):
-        weights = frame[frame["method"] == method].drop_duplicates("epoch").sort_values("epoch")
-        _draw_weights(axes, weights)
-        axes.set_title(method_style(method).label)
-    for axes in grid.ravel()[len(methods) :]:
-        axes.remove()
-    grid[0, 0].set_ylim(bottom=0)
-    for axes in grid[:, 0]:
-        axes.set_ylabel("Loss weight")
-    for axes in figure.axes[-COLUMNS:]:
-        epoch_axis(axes)
-        axes.tick_params(labelbottom=True)
-    handles, labels = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=3)
-    return figure
-
-
-@style()
 def term_weights(history: pd.DataFrame) -> Figure:
-    """Weights that uncertainty weighting has learned for each loss term, a panel a method.
+    """Weights that uncertainty weighting has learned for each loss term, one panel per method.
 
     ``history``: method, epoch and a column weight_<term> each (0.5 exp(-s)); lines are means over
     folds, bands their range. The axis is logarithmic: a term's weight grows as its loss falls.
@@ -76,10 +48,3 @@ def term_weights(history: pd.DataFrame) -> Figure:
 
 def _legend(axes):
     return axes.get_legend_handles_labels()
-
-
-def _draw_weights(axes, weights):
-    epoch, alpha, beta = weights["epoch"], weights["alpha"], weights["beta"]
-    axes.plot(epoch, alpha + beta, color=MUTED, linestyle=":", label="Sum")
-    axes.plot(epoch, alpha, color=DICE_COLOUR, label="α (Dice loss)")
-    axes.plot(epoch, beta, color=BCE_COLOUR, linestyle=(0, (4, 1.5)), label="β (BCE)")

@@ -34,8 +34,9 @@ def heat_map(table: pd.DataFrame) -> Figure:
     """Ideas (rows) by tasks (columns): Dice in the cells, colour and second line the difference.
 
     Args:
-        table: one row a cell: task, idea, home, structures, seeds, n (test subjects), mean (Dice),
-            difference to the baseline, low, high (its 95 % interval; NaN in the baseline's row).
+        table: one row per cell: task, idea, home, structures, seeds, n (test subjects), mean,
+            difference to the baseline (both of Dice), low, high (its 95 % interval; NaN in the
+            baseline's row).
 
     Raises:
         SettingError: for a task or idea without a label, and for a cell that is missing or doubled.
@@ -74,7 +75,7 @@ def check(table: pd.DataFrame) -> None:
         for name in set(table[column]) - set(labels):
             raise SettingError(
                 f"{column}: found {name!r}; expected one of {', '.join(labels)}. "
-                "Fix: correct the name, or add it in lib/studies/loss_transfer/figures/transfer.py."
+                "Fix: correct the name, or add it in lib/studies/loss_transfer/figures/heat_map.py."
             )
     wanted = table["idea"].nunique() * table["task"].nunique()
     found = len(table.drop_duplicates(["idea", "task"]))
