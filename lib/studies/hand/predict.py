@@ -57,14 +57,26 @@ def not_a_segmentation(trial: SegmentationTrial | PatchTrial) -> str:
 
 
 def measured(segmentation: Segmentation, picture: Picture) -> list[Measure]:
-    """Mean entropy of each bone's pixels, and the cortical index of the second metacarpal."""
-    masks = segmentation.masks
-    doubts = bone_entropy(segmentation.entropy, np.stack(list(masks.values())))
+    """What the study reports besides the sizes."""
+    return hand_measures(segmentation.masks, segmentation.entropy, picture.pixels)
+
+
+def hand_measures(
+    masks: dict[str, np.ndarray], entropy: np.ndarray, pixels: np.ndarray
+) -> list[Measure]:
+    """Mean entropy of each bone's pixels, and the cortical index of the second metacarpal.
+
+    Args:
+        masks: bone -> bool H x W.
+        entropy: H x W, nats.
+        pixels: the radiograph, H x W.
+    """
+    doubts = bone_entropy(entropy, np.stack(list(masks.values())))
     entropies = [
         Measure(bone, "mean_entropy", "nats", float(value), NOTHING if np.isnan(value) else "")
         for bone, value in zip(masks, doubts, strict=True)
     ]
-    index = cortical_index(picture.pixels, masks["m2"])
+    index = cortical_index(pixels, masks["m2"])
     note = "m2 is missing, too small, or leaves the image" if np.isnan(index) else ""
     return [*entropies, Measure("m2", "cortical_index", "fraction", index, note)]
 

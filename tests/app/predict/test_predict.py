@@ -23,6 +23,7 @@ from lib.studies.common import measures
 from lib.studies.common.radiographs import RADIOGRAPHS, find
 from lib.studies.common.reader import as_trained
 from lib.studies.hand import data as hand
+from lib.studies.hand.predict import hand_measures
 from lib.studies.knee.data import STRUCTURES
 from lib.studies.knee.predict import ASSUMED_SQUARE, NOT_SQUARE, knee_measures
 from lib.studies.registry import STUDIES
@@ -197,13 +198,13 @@ def test_bones_of_the_hand_by_hand():
     m2[10:110, 20:40] = True
     image[10:110, 20:25] = image[10:110, 35:40] = 1.0
     masks = {bone: m2 if bone == "m2" else m2 & False for bone in hand.BONES}
-    found = values(measures.hand(masks, np.where(m2, 0.3, 0.0), image))
-    assert found["m2", "mean_entropy", "nats"] == (pytest.approx(0.3), "")
-    value, note = found["ulna", "mean_entropy", "nats"]
+    bones = values(hand_measures(masks, np.where(m2, 0.3, 0.0), image))
+    assert bones["m2", "mean_entropy", "nats"] == (pytest.approx(0.3), "")
+    value, note = bones["ulna", "mean_entropy", "nats"]
     assert np.isnan(value) and note == measures.NOTHING
-    index, note = found["m2", "cortical_index", "fraction"]
+    index, note = bones["m2", "cortical_index", "fraction"]
     assert index == cortical_index(image, m2) and 0.3 < index < 0.7 and note == ""
-    index, note = values(measures.hand(masks | {"m2": m2 & False}, image, image))[
+    index, note = values(hand_measures(masks | {"m2": m2 & False}, image, image))[
         "m2", "cortical_index", "fraction"
     ]
     assert np.isnan(index) and "m2 is missing" in note

@@ -3,20 +3,20 @@
 import json
 import shutil
 from contextlib import nullcontext
+from dataclasses import replace
 
 import cv2
 import nibabel
 import numpy as np
 import pytest
 import torch
-from lib.studies.common.task import Segmentation
 
 from lib.app.predict.model import load_model, segment
 from lib.app.predict.results import predict
 from lib.data.images import read_image
 from lib.data.volumes import read_volume, restored
 from lib.models.mixture_segmenter import MixtureSegmenter
-from lib.studies.common.radiographs import NATS_16_BIT, find
+from lib.studies.common.radiographs import NATS_16_BIT, Segmentation, find
 from lib.studies.common.volumes import PLANES, VOLUMES, read, views
 from lib.studies.hand import data as hand, segmentation as hand_segmentation
 from lib.studies.pediatric import STUDY, evaluation, learn as pediatric
@@ -145,9 +145,9 @@ def test_without_a_bone_the_middle_of_the_volume_is_shown(ankle):
 @pytest.mark.parametrize("method", ["mose", "unet"])
 def test_hands_are_segmented_as_in_the_study(tmp_path, method):
     root = make_hand_fixture(tmp_path / "hand", labelled=3, unlabelled=0).parent
-    trial = TRIALS["hand"] | {"method": method}
+    trial = replace(TRIALS["hand"], method=method)
     torch.manual_seed(3)
-    network = hand_segmentation.build(trial)
+    network = hand_segmentation.network(trial)
     folder = make_trial_folder(tmp_path / "t", trial, network)
     data = hand.load(trial, str(root))
     expected = hand_segmentation.predict(trial, network, data.images)

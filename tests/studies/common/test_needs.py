@@ -200,7 +200,7 @@ def test_labels_are_refused_as_in_the_run(tmp_path, seed, given):
     cases = write_study(folder, rows, {f"mask_{name}": "m" for name in hand.MASKS})
 
     def run():
-        hand.split({"split_seed": seed}, hand.load_cases(str(tmp_path)))
+        hand.split_cases(hand.load_cases(str(tmp_path)), seed)
 
     assert bool(told(folder, cases)) == fails(run), told(folder, cases)
 

@@ -9,14 +9,11 @@ import torch
 
 from lib.base.errors import DataError, SettingError
 from lib.data.bone_patches import absent_bones, read_patches
-from lib.data.cases import find_cases, load_structures
+from lib.data.cases import load_structures
 from lib.engine.study import Source
 from lib.engine.supervised import WEIGHTS, learn
-from lib.metrics.cortical_index import cortical_index
 from lib.metrics.uncertainty import expected_calibration_error, reliability_table
 from lib.phantoms.scenes.hand.scene import STRUCTURES
-from lib.studies.common.measures import NOTHING
-from lib.studies.common.radiographs import Picture, Segmentation
 from lib.studies.hand import (
     STUDY,
     data as hand,
@@ -25,7 +22,6 @@ from lib.studies.hand import (
     trials as hand_trials,
 )
 from lib.studies.hand.methods import SEGMENTERS
-from lib.studies.hand.predict import measured
 from lib.training.checkpoints import load_weights
 from lib.training.loop import seed_everything
 from tests.make import hand as make
@@ -343,59 +339,3 @@ def test_a_label_changes_the_datas_fingerprint(tmp_path):
     table.to_csv(folder / "cases.csv", index=False)
     after = hand.describe_data(str(tmp_path), "", 42)
     assert after[0] != before[0] and after[1] == before[1] == 6
-
-
-# --- a user's folder
-
-
-@pytest.mark.parametrize("given", [(), ("val",), ("val", "test")])
-@pytest.mark.parametrize("seed", range(12))
-def test_a_folder_is_refused_where_the_run_would_fail(tmp_path, seed, given):
-    rng = np.random.default_rng(seed)
-    count = int(rng.integers(8, 30))
-    labels = rng.choice(["0", "1", "", "TRUE", "false", "maybe"], count,
-                        p=[0.3, 0.25, 0.1, 0.15, 0.18, 0.02])  # fmt: skip
-    splits = rng.permutation(([*given] * 3 + [""] * count)[:count])
-    subjects = [f"s{n if rng.random() < 0.97 else 0}" for n in range(count)]
-    table = pd.DataFrame({"subject": subjects, "osteoporosis": labels, "split": splits})
-    table["split"] = table.groupby("subject")["split"].transform("first")
-    folder = tmp_path / "hand"
-    folder.mkdir()
-    (folder / "m").write_text("mask")
-    for number in range(count):
-        (folder / f"{number}.png").write_text(str(number))
-    images = [f"{number}.png" for number in range(count)]
-    table = table.assign(case=[f"c{n:03d}" for n in range(count)], image=images)
-    table.assign(**{f"mask_{name}": "m" for name in hand.MASKS}).to_csv(
-        folder / "cases.csv", index=False
-    )
-    cases = find_cases(tmp_path, "hand")
-    problems = hand.problems(folder, cases, pd.Series(False, cases.index))
-    try:
-        hand.split_cases(hand.load_cases(str(tmp_path)), seed)
-        refused = False
-    except (DataError, SettingError):
-        refused = True
-    assert bool(problems) == refused, problems
-
-
-def test_what_is_measured_on_the_bones():
-    """A shaft of two bright walls; the entropy is 0.3 nats in m2 and 0 elsewhere."""
-    image, m2 = np.zeros((120, 60)), np.zeros((120, 60), bool)
-    m2[10:110, 20:40] = True
-    image[10:110, 20:25] = image[10:110, 35:40] = 1.0
-
-    def values(m2_mask):
-        masks = {bone: m2_mask if bone == "m2" else m2 & False for bone in hand.BONES}
-        segmentation = Segmentation(masks, np.where(m2, 0.3, 0.0))
-        rows = measured(segmentation, Picture(image, None))
-        return {(row.structure, row.measure): (row.value, row.note) for row in rows}
-
-    measures = values(m2)
-    assert measures["m2", "mean_entropy"] == (pytest.approx(0.3), "")
-    value, note = measures["ulna", "mean_entropy"]
-    assert np.isnan(value) and note == NOTHING
-    index, note = measures["m2", "cortical_index"]
-    assert index == cortical_index(image, m2) and 0.3 < index < 0.7 and note == ""
-    index, note = values(m2 & False)["m2", "cortical_index"]
-    assert np.isnan(index) and "m2 is missing" in note
