@@ -59,7 +59,7 @@ def checklist(study: str, claims: pd.DataFrame | None = None) -> pd.DataFrame:
 
 
 def _of_design(study: str, run: pd.DataFrame) -> dict[int, tuple[str, str]]:
-    """What holds whatever the data: the study's texts with the profile's numbers, how it is read."""
+    """What holds whatever the data: the study's texts with the profile's numbers."""
     reader, card = STUDIES[study].reader, f"lib/studies/{study}/predict.py"
     settings = _flat_settings(study, run)
     texts = _texts(study, settings | {"seen": reader.seen, "refused": REFUSED})
