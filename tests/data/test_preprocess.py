@@ -9,7 +9,7 @@ from skimage.measure import label, regionprops
 
 from lib.base.errors import DataError, SettingError
 from lib.data.boxes import boxes_to_mask
-from lib.data.cases import find_cases
+from lib.data.cases import find_cases, load_case
 from lib.data.crop import Window, crop_to_limb, limb_window, tight_crop, tight_window
 from lib.data.preprocess import (
     contrast_stretch,
@@ -19,7 +19,6 @@ from lib.data.preprocess import (
     multi_otsu,
     normalise,
     pipeline_steps,
-    prepare,
     propose_boxes,
     resize,
 )
