@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 import pytest
-from lib.studies.humerus.learner import METHODS as TRAINED
+from lib.studies.humerus.methods import METHODS as TRAINED
 from matplotlib.colors import to_rgb
 from skimage.color import deltaE_ciede2000, rgb2lab
 
