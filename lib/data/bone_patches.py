@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 
 from lib.base.errors import SettingError
-from lib.base.files import replacing
 
 MARGIN = 0.05  # of the longer side, on each side of the bone [A]
 RANDOM_PATCHES = 7  # of a radiograph [paper], in place of its bones
@@ -134,15 +133,13 @@ def absent_bones(patches: Patches, n_cases: int, n_bones: int) -> np.ndarray:
     return n_cases - np.bincount(patches.bones, minlength=n_bones)
 
 
-def write_patches(path: Path, patches: Patches) -> None:
-    """Compressed file; the masks as bits."""
-    stored = patches._asdict() | {"masks": np.packbits(patches.masks, axis=-1)}
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, **stored)
+def packed_patches(patches: Patches) -> dict[str, np.ndarray]:
+    """Arrays for a file; the masks as bits."""
+    return patches._asdict() | {"masks": np.packbits(patches.masks, axis=-1)}
 
 
 def read_patches(path: Path) -> Patches:
-    """What ``write_patches`` wrote."""
+    """Patches from a file of ``packed_patches``."""
     with np.load(path) as stored:
         arrays = {name: stored[name] for name in Patches._fields}
     side = arrays["images"].shape[-1]

@@ -98,6 +98,11 @@ class MixtureSegmenter(nn.Module):
         """Last convolution; its channels are the classes."""
         return self.head.layers[-1]
 
+    @property
+    def samples(self) -> int:
+        """N samples per image while it learns."""
+        return len(self.mean) * self.n_samples
+
     def forward(self, x: Tensor, noise: Tensor | None = None) -> Mixture:
         """Samples of each image and the router's logits.
 
@@ -185,6 +190,11 @@ class DeterministicSegmenter(nn.Module):
     def classifier(self) -> nn.Conv2d:
         """Last convolution; its channels are the classes."""
         return self.network.head
+
+    @property
+    def samples(self) -> int:
+        """N samples per image."""
+        return 1
 
     def forward(self, x: Tensor, noise: Tensor | None = None) -> Mixture:
         """Images B x channels_in x H x W -> a mixture with N = K = 1; ``noise`` is ignored."""

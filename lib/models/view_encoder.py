@@ -4,6 +4,7 @@ One ResNet for all methods: the crops of a batch go through it once, those of on
 Every method thus has the same encoder passes and batch statistics.
 """
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from itertools import groupby
 from pathlib import Path
@@ -13,14 +14,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import lib.models.torchvision_cpu  # noqa: F401 - before torchvision
-from lib.base.errors import SettingError
+from lib.base.registry import Registry
 from lib.models.pretrained import load_encoder
 
 # isort: split
 from torchvision.models import resnet18, resnet50
 
-ENCODERS = {"resnet18": resnet18, "resnet50": resnet50}
-METHODS = ("simclr", "supcon", "swav", "vicreg")
+ENCODERS = Registry("encoder", ("resnet18", resnet18), ("resnet50", resnet50))
 EMBEDDING = 128  # dimensions of SimCLR's, SupCon's and SwAV's projections
 N_GLOBAL = 2
 SINGLE_PIXEL = 16  # crops up to here are one pixel before the last stage
@@ -43,8 +43,6 @@ class Encoder(nn.Module):
 
     def __init__(self, name: str, weights: str | Path | None = None):
         super().__init__()
-        if name not in ENCODERS:
-            raise SettingError(f"encoder: found {name!r}; expected one of {', '.join(ENCODERS)}.")
         self.network = ENCODERS[name](weights=None)
         self.features, self.network.fc = self.network.fc.in_features, nn.Identity()
         if weights is not None:
@@ -59,43 +57,66 @@ class Encoder(nn.Module):
             return self.network(x.float() if single else x)
 
 
+def mlp(*widths: int) -> nn.Sequential:
+    """Linear layers with batch norm and ReLU between them; 2048-2048-128 has one hidden layer.
+
+    >>> mlp(8, 8, 4)(torch.ones(2, 8)).shape
+    torch.Size([2, 4])
+    """
+    layers: list[nn.Module] = []
+    for wide, narrow in zip(widths[:-2], widths[1:-1], strict=True):
+        layers += [nn.Linear(wide, narrow), nn.BatchNorm1d(narrow), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers, nn.Linear(widths[-2], widths[-1]))
+
+
+def projection_head(features: int) -> nn.Sequential:
+    """Head of SimCLR, SupCon and SwAV: one hidden layer, 128 dimensions.
+
+    >>> projection_head(8)(torch.ones(2, 8)).shape
+    torch.Size([2, 128])
+    """
+    return mlp(features, features, EMBEDDING)
+
+
+def expander(features: int, wide: int | None = None) -> nn.Sequential:
+    """Head of VICReg: three layers as wide as the encoder's features, 2048 for ResNet-50.
+
+    >>> expander(8)(torch.ones(2, 8)).shape
+    torch.Size([2, 8])
+    """
+    return mlp(features, *3 * (wide or features,))
+
+
 class ViewEncoder(nn.Module):
-    """Encoder, projection head and, for SwAV, prototypes.
+    """Encoder, projection head and, for a method that has them, prototypes.
 
     Args:
-        method: one of METHODS.
         name, weights: as for ``Encoder``.
-        expander: width of VICReg's head; None for the encoder's, which is 2048 for ResNet-50.
-        prototypes: number of SwAV's prototypes.
-        queue: earlier crops that SwAV keeps of each global view; 0 for none.
+        head: number of the encoder's features -> projection head, which ends in a linear layer.
+        prototypes: how many; 0 for none.
+        queue: earlier crops that are kept of each global view for the prototypes; 0 for none.
 
     Raises:
-        SettingError: if method or encoder is unknown.
+        SettingError: if there is no such encoder.
 
-    >>> features, projections = ViewEncoder("simclr", "resnet18")([torch.ones(2, 3, 32, 32)] * 2)
+    >>> features, projections = ViewEncoder("resnet18")([torch.ones(2, 3, 32, 32)] * 2)
     >>> features.shape, projections.shape  # V x B x F, V x B x D
     (torch.Size([2, 2, 512]), torch.Size([2, 2, 128]))
     """
 
     def __init__(
         self,
-        method: str,
         name: str = "resnet50",
         weights: str | Path | None = None,
-        expander: int | None = None,
-        prototypes: int = 128,
+        head: Callable[[int], nn.Sequential] = projection_head,
+        prototypes: int = 0,
         queue: int = 0,
     ):
         super().__init__()
-        if method not in METHODS:
-            raise SettingError(f"method: found {method!r}; expected one of {', '.join(METHODS)}.")
         self.encoder = Encoder(name, weights)
-        width = self.encoder.features
-        if method == "vicreg":
-            self.head = mlp(width, *3 * (expander or width,))
-        else:
-            self.head = mlp(width, width, EMBEDDING)
-        self.prototypes = Prototypes(prototypes, EMBEDDING, queue) if method == "swav" else None
+        self.head = head(self.encoder.features)
+        dimensions = self.head[-1].out_features
+        self.prototypes = Prototypes(prototypes, dimensions, queue) if prototypes else None
 
     def forward(self, views: list[Tensor]) -> tuple[Tensor, Tensor]:
         """V crops, each B x 3 x H x W -> features V x B x F and projections V x B x D.
@@ -159,15 +180,3 @@ class Prototypes(nn.Module):
         joined = torch.cat([newest, self.queue], 1)[:, : self.queue.shape[1]]
         self.queue.copy_(joined)
         self.queued += newest.shape[1]
-
-
-def mlp(*widths: int) -> nn.Sequential:
-    """Linear layers with batch norm and ReLU between them; 2048-2048-128 has one hidden layer.
-
-    >>> mlp(8, 8, 4)(torch.ones(2, 8)).shape
-    torch.Size([2, 4])
-    """
-    layers: list[nn.Module] = []
-    for wide, narrow in zip(widths[:-2], widths[1:-1], strict=True):
-        layers += [nn.Linear(wide, narrow), nn.BatchNorm1d(narrow), nn.ReLU(inplace=True)]
-    return nn.Sequential(*layers, nn.Linear(widths[-2], widths[-1]))

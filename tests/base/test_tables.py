@@ -14,7 +14,7 @@ from lib.studies.hand.results import predictions_of
 from lib.studies.knee.pictures import known_truth
 
 ODD = ("NA", "None", "nan", "null", "N/A", "007", "1e3", "True")  # what patients may be called
-TRIAL = {"study": "hand", "dataset": "masked", "method": "swav", "fold": 0, "seed": 1}
+TRIAL = {"study": "hand", "variant": "masked", "method": "swav", "fold": 0, "seed": 1}
 
 
 def odd_table(*_) -> pd.DataFrame:

@@ -12,10 +12,10 @@ from lib.data.bone_patches import (
     bone_patches,
     cut,
     joined,
+    packed_patches,
     random_patches,
     read_patches,
     whole_image,
-    write_patches,
 )
 
 
@@ -123,7 +123,7 @@ def test_patches_come_back_from_a_file(tmp_path):
     image = rng.uniform(size=(50, 50)).astype(np.float32)
     mask = rectangle(image.shape, (3, 40), (20, 30))[None]
     patches = joined([bone_patches(image, mask, 1, 13), random_patches(image, 2, 13, 0)])
-    write_patches(tmp_path / "patches.npz", patches)
+    np.savez(tmp_path / "patches.npz", **packed_patches(patches))
     found = read_patches(tmp_path / "patches.npz")
     for name in patches._fields:
         expected, array = getattr(patches, name), getattr(found, name)

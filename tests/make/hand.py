@@ -1,13 +1,19 @@
 """A small drawn data set of seven bones, in the layout of cases.csv, with labels of subjects."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pandas as pd
 
 from lib.data.manifest import SYNTHETIC_MARK
+from lib.engine.study import Source
+from lib.engine.trials import Trial
+from lib.studies.hand import STUDY
 from lib.studies.hand.data import MASKS
+from lib.studies.hand.trials import SegmentationTrial
 
 SHAPE = (96, 70)
 WITHOUT_M5 = 3  # a case in which it is not seen
@@ -15,7 +21,7 @@ SPACING_MM = 2.0
 
 
 def make_hand_fixture(folder: Path, labelled: int = 30, unlabelled: int = 4, seed: int = 0) -> Path:
-    """Write one drawn hand a subject, a third with osteoporosis (darker bones); the folder."""
+    """Write one drawn hand per subject, a third with osteoporosis (darker bones); the folder."""
     rng, rows = np.random.default_rng(seed), []
     for name in ("images", *(f"masks/{bone}" for bone in MASKS)):
         (folder / name).mkdir(parents=True)
@@ -48,3 +54,14 @@ def draw_hand(rng: np.random.Generator, ill: bool) -> tuple[np.ndarray, dict[str
     bright = 60 if ill else 120
     grey = 40 + bright * sum(planes.values()) + rng.normal(0, 6, SHAPE)
     return np.clip(grey, 0, 255).astype(np.uint8), {k: v > 0 for k, v in planes.items()}
+
+
+def hand_trials(profile: str = "smoke", seed: int = 42, **options: Any) -> list[list[Trial]]:
+    """Both stages of a run on data whose fingerprint is "data"."""
+    return STUDY.trials(profile, seed, "cpu", {"": Source("", "data", 34)}, **options)
+
+
+def segmentation_trial(method: str = "mose", **changes: Any) -> SegmentationTrial:
+    """A short training of the smoke profile."""
+    trial = next(t for t in hand_trials()[0] if t.method == method)
+    return replace(trial, **{"epochs": 2} | changes)

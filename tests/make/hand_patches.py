@@ -1,14 +1,17 @@
 """A small hand study on disk: drawn radiographs, and what a segmentation trial leaves behind."""
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pandas as pd
 
-from lib.data.bone_patches import bone_patches, joined, random_patches, whole_image, write_patches
+from lib.data.bone_patches import bone_patches, joined, packed_patches, random_patches, whole_image
 from lib.data.manifest import SYNTHETIC_MARK
+from lib.engine.supervised import save_result
 from lib.studies.hand.data import BONES, MASKS
+from lib.studies.hand.trials import LearningTrial
 
 SHAPE = (90, 60)
 SUBJECTS, UNLABELLED = 24, 6
@@ -41,8 +44,8 @@ def make_hand_fixture(root: Path, trials: Path, side: int = 24, seed: int = 0) -
     pd.DataFrame(rows).to_csv(root / "hand" / "cases.csv", index=False)
     (root / "hand" / SYNTHETIC_MARK).write_text("Drawn bars, not radiographs.\n")
     (trials / "mose").mkdir(parents=True)
-    for name, found in parts.items():
-        write_patches(trials / "mose" / f"{name}.npz", joined(found))
+    for name, cut in parts.items():
+        save_result(trials / "mose" / name, packed_patches(joined(cut)))
     pd.concat(tables).to_csv(trials / "mose" / "bones.csv", index=False)
 
 
@@ -57,3 +60,14 @@ def draw_hand(rng: np.random.Generator, ill: bool) -> tuple[np.ndarray, np.ndarr
     if ill:
         grey[::4] -= 0.25
     return np.clip(grey, 0, 1).astype(np.float32), masks
+
+
+def learning_trial(**changes: Any) -> LearningTrial:
+    """Two steps of a pre-training on the patches of the trial ``mose``."""
+    settings = {
+        "variant": "masked", "method": "simclr", "seed": 3, "segmentation": "mose",
+        "device": "cpu", "encoder": "resnet18", "weights": "none", "view_sizes": (16, 16),
+        "whole_side": 16, "batch_size": 4, "epochs": 2, "steps": 1, "learning_rate": 0.3,
+        "probe_epochs": 3,
+    }  # fmt: skip
+    return LearningTrial(**settings | changes)

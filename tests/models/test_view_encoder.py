@@ -1,12 +1,21 @@
 """Encoder of crops: shapes, one pass per size, prototypes and their queue."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from lib.base.errors import SettingError
-from lib.models.view_encoder import METHODS, Encoder, Prototypes, ViewEncoder, mlp
+from lib.models.view_encoder import (
+    Encoder,
+    Prototypes,
+    ViewEncoder,
+    expander,
+    mlp,
+    projection_head,
+)
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +60,11 @@ def test_a_file_of_weights_is_loaded_without_its_classifier(tmp_path):
     )
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_shapes_and_one_pass_for_each_size(method, views):
-    model = ViewEncoder(method, "resnet18", expander=32, prototypes=8, queue=6)
+@pytest.mark.parametrize(
+    ("head", "dimensions"), [(projection_head, 128), (partial(expander, wide=32), 32)]
+)
+def test_shapes_and_one_pass_for_each_size(head, dimensions, views):
+    model = ViewEncoder("resnet18", head=head, prototypes=8, queue=6)
     passes = []
     model.encoder.network.conv1.register_forward_hook(
         lambda _, x, y: passes.append(tuple(x[0].shape))
@@ -61,11 +72,13 @@ def test_shapes_and_one_pass_for_each_size(method, views):
     features, projections = model(views)
     assert passes == [(6, 3, 48, 48), (12, 3, 24, 24)]
     assert features.shape == (6, 3, 512)
-    assert projections.shape == (6, 3, 32 if method == "vicreg" else 128)
+    assert projections.shape == (6, 3, dimensions)
+    assert model.prototypes(projections).shape == (6, 3, 8)
+    assert expander(512)[0].out_features == 512 and ViewEncoder("resnet18").prototypes is None
 
 
 def test_views_keep_their_places(views):
-    model = ViewEncoder("simclr", "resnet18").eval()
+    model = ViewEncoder("resnet18").eval()
     with torch.no_grad():
         features, projections = model(views)
         alone = model.encoder(views[4][1:2])
@@ -119,7 +132,5 @@ def test_hidden_layers_only_are_normalised():
 
 
 def test_unknown_names_are_refused():
-    with pytest.raises(SettingError, match="encoder"):
-        Encoder("resnet34")
-    with pytest.raises(SettingError, match="method"):
-        ViewEncoder("moco", "resnet18")
+    with pytest.raises(SettingError, match="encoder: found 'resnet34'; expected one of resnet18"):
+        ViewEncoder("resnet34")

@@ -85,8 +85,8 @@ def prevalence() -> pd.DataFrame:
     wide = _table_1()
     scores = [wide[name].to_numpy() for name in ("accuracy", "precision", "recall")]
     low, high = rounding_interval(implied_prevalence, *scores, half_unit=HALF_UNIT)
-    found = {"method": wide.index, "implied": implied_prevalence(*scores), "low": low, "high": high}
-    return pd.DataFrame(found)
+    implied = implied_prevalence(*scores)
+    return pd.DataFrame({"method": wide.index, "implied": implied, "low": low, "high": high})
 
 
 def hanley_mcneil_error(auc, positives, negatives):

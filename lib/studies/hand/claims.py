@@ -12,9 +12,9 @@ from lib.evidence.claims import (
 )
 from lib.evidence.statistics import SMALLEST_N, summary
 from lib.studies.hand.audit import BEST
+from lib.studies.hand.methods import MASKED, MIXTURE, SUPERVISED
 from lib.studies.hand.results import (
     CONDITIONS,
-    SUPERVISED,
     Draws,
     bone_means,
     draws,
@@ -39,8 +39,8 @@ def hand_claims(metrics: pd.DataFrame, predictions: pd.DataFrame, seed: int) -> 
     several seeds were run, so with one seed a verdict is about these models.
 
     Args:
-        metrics: of both stages, from ``hand_results.with_split``.
-        predictions: of all learning trials, from ``hand_results.predictions_of``.
+        metrics: of both stages, from ``results.with_split``.
+        predictions: of all learning trials, from ``results.predictions_of``.
         seed: of the resampling.
     """
     scores = tested(predictions)
@@ -58,19 +58,19 @@ def hand_claims(metrics: pd.DataFrame, predictions: pd.DataFrame, seed: int) -> 
 
 def best_of_four(drawn: Draws, methods: list[str], subjects: pd.Series) -> Verdict:
     """O1: SimCLR has the highest F1 and AUC of the four pre-trainings."""
-    pairs = [(("masked", BEST), ("masked", other)) for other in methods if other != BEST]
+    pairs = [((MASKED, BEST), (MASKED, other)) for other in methods if other != BEST]
     return _compared(drawn, pairs, ("f1", "auc"), subjects)
 
 
 def ablation_lowers(drawn: Draws, methods: list[str], dataset: str, subjects: pd.Series) -> Verdict:
     """O2, O4: with every method each of the three scores falls by the ablation."""
-    pairs = [(("masked", method), (dataset, method)) for method in methods]
+    pairs = [((MASKED, method), (dataset, method)) for method in methods]
     return _compared(drawn, pairs, MEASURES, subjects)
 
 
 def pretraining_beats_supervision(drawn: Draws, subjects: pd.Series) -> Verdict:
     """O3: SimCLR with crops beats the same network learnt from labels alone."""
-    return _compared(drawn, [(("masked", BEST), ("masked", SUPERVISED))], MEASURES, subjects)
+    return _compared(drawn, [((MASKED, BEST), (MASKED, SUPERVISED))], MEASURES, subjects)
 
 
 def _compared(drawn: Draws, pairs: list[tuple], measures: tuple, subjects: pd.Series) -> Verdict:
@@ -82,7 +82,7 @@ def _compared(drawn: Draws, pairs: list[tuple], measures: tuple, subjects: pd.Se
     pairs = [pair for pair in pairs if pair[0] in drawn and pair[1] in drawn]
     if not pairs:
         return Verdict("not testable", "none of the trainings it compares was run", 0)
-    verdicts, texts, found, better = [], [], [], 0
+    verdicts, texts, estimates, better = [], [], [], 0
     count = len(pairs) * len(measures)
     for first, second in pairs:
         for measure in measures:
@@ -93,10 +93,11 @@ def _compared(drawn: Draws, pairs: list[tuple], measures: tuple, subjects: pd.Se
             compared = f"{_difference(first, second)} {measure}"
             texts.append(f"{compared} [{low:+.2f}, {high:+.2f}]")
             middle = float(np.nanmedian(values))
-            found.append(Estimate(f"{compared} (median of resamples)", middle, low=low, high=high))
+            name = f"{compared} (median of resamples)"
+            estimates.append(Estimate(name, middle, low=low, high=high))
     evidence = f"better in {better} of {len(verdicts)} comparisons; " + "; ".join(texts)
     verdict = verdict_of_all(verdicts)
-    deciding = found[verdicts.index(verdict)]
+    deciding = estimates[verdicts.index(verdict)]
     if (fewest := int(subjects.value_counts().min())) < FEWEST:
         verdict, evidence = "inconclusive", f"only {fewest} test subjects of a label; {evidence}"
     return Verdict(verdict, evidence, len(subjects), estimate=deciding)
@@ -119,8 +120,8 @@ def _difference(first: tuple[str, str], second: tuple[str, str]) -> str:
 
 def some_bones_contribute_most(bones: pd.DataFrame, seed: int) -> Verdict:
     """O5: in true positives second metacarpal, radius and ulna have the highest probabilities."""
-    found = bones[bones["group"] == "true positives"]
-    wide = found.assign(named=found["bone"].isin(CONTRIBUTE)).pivot_table(
+    detected = bones[bones["group"] == "true positives"]
+    wide = detected.assign(named=detected["bone"].isin(CONTRIBUTE)).pivot_table(
         index="subject", columns="named", values="probability"
     )
     wide = wide.reindex(columns=[True, False]).dropna()
@@ -129,7 +130,7 @@ def some_bones_contribute_most(bones: pd.DataFrame, seed: int) -> Verdict:
     difference = (wide[True] - wide[False]).to_numpy()
     numbers = summary(difference, seed)
     low, high = numbers["low"], numbers["high"]
-    order = found.groupby("bone")["probability"].mean().sort_values(ascending=False)
+    order = detected.groupby("bone")["probability"].mean().sort_values(ascending=False)
     ranks = ", ".join(f"{bone} {value:.2f}" for bone, value in order.items())
     evidence = f"{', '.join(CONTRIBUTE)} minus the others [{low:+.3f}, {high:+.3f}]; {ranks}"
     # an interval of so few subjects is too narrow
@@ -146,15 +147,15 @@ def segmentation_works(metrics: pd.DataFrame, seed: int) -> Verdict:
     Of test cases only: validation cases chose the epoch.
     """
     table = segmentation(metrics, seed).set_index(["method", "structure", "metric"])
-    row = table.loc[("mose", "mean", "dice")]
+    row = table.loc[(MIXTURE, "mean", "dice")]
     verdict = verdict_from_interval(row["low"] - WORKS, row["high"] - WORKS, +1)
     evidence = f"mean Dice {row['mean']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
-    for name, of in (("unet", "dice"), ("mose", "iou")):
+    for name, of in (("unet", "dice"), (MIXTURE, "iou")):
         if (name, "mean", of) in table.index:
             evidence += f"; {name} {of} {table.loc[(name, 'mean', of), 'mean']:.3f}"
     for of in ("ged", "matched_iou", "ece"):
-        if ("mose", "image", of) in table.index:
-            evidence += f"; {of} {table.loc[('mose', 'image', of), 'mean']:.3f}"
+        if (MIXTURE, "image", of) in table.index:
+            evidence += f"; {of} {table.loc[(MIXTURE, 'image', of), 'mean']:.3f}"
     numbers = (float(row[name]) for name in ("mean", "sd", "low", "high"))
-    found = Estimate("mean Dice of the bones, mose", *numbers)
-    return Verdict(verdict, evidence, int(row["n"]), estimate=found)
+    overlap = Estimate(f"mean Dice of the bones, {MIXTURE}", *numbers)
+    return Verdict(verdict, evidence, int(row["n"]), estimate=overlap)

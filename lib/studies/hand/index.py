@@ -8,13 +8,15 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from lib.engine.trials import stored_trial
+from lib.engine.supervised import WEIGHTS
+from lib.engine.trials import stored_config, trial_from_json
 from lib.metrics.cortical_index import cortical_index
 from lib.studies.hand.audit import BEST
 from lib.studies.hand.data import BONES, LABEL, load, out_of_square, radiograph, split
 from lib.studies.hand.results import draws, mean_auc
 from lib.studies.hand.scores import interval, subject_scores
-from lib.studies.hand.segmentation import build, predict
+from lib.studies.hand.segmentation import network, predict
+from lib.studies.hand.trials import SegmentationTrial
 from lib.training.checkpoints import load_weights
 
 BONE = BONES.index("m2")
@@ -33,22 +35,22 @@ def cortical_indices(folder: Path, data_root: str) -> pd.DataFrame:
         seed, split, case, subject, label, cortical_index (NaN where the bone was not found or its
         shaft cannot be measured).
     """
-    trial = stored_trial(folder)
+    trial = trial_from_json(stored_config(folder)["trial"], [SegmentationTrial])
     data = load(trial, data_root)
-    network = load_weights(folder / "weights.safetensors", build(trial))
+    model = load_weights(folder / WEIGHTS, network(trial))
     labelled = np.flatnonzero(data.cases[LABEL].notna())
-    masks = predict(trial, network, data.images[labelled]).masks[:, BONE]
+    masks = predict(trial, model, data.images[labelled]).masks[:, BONE]
     values = []
     for row, mask in zip(labelled, masks, strict=True):
         image = radiograph(data.cases.iloc[row])
         values.append(cortical_index(image, out_of_square(mask[None], image.shape)[0]))
     part = np.empty(len(data.cases), object)
-    for name, rows in split(trial, data.cases).items():
+    for name, rows in split(trial, data).items():
         part[rows] = name
     cases = data.cases.iloc[labelled]
     table = cases[["case", "subject"]].assign(label=cases[LABEL], cortical_index=values)
     table.insert(0, "split", part[labelled])
-    table.insert(0, "seed", trial["seed"])
+    table.insert(0, "seed", trial.seed)
     return table.reset_index(drop=True)
 
 
@@ -67,7 +69,7 @@ def readers_table(
 
     Args:
         indices: of all seeds, from ``cortical_indices``.
-        predictions: of all trials, from ``hand_results.predictions_of``.
+        predictions: of all trials, from ``results.predictions_of``.
         training: the same of the file ``train_predictions.csv``.
         seed: of the resampling of test subjects.
         ideal: AUC of a reader who knows what was simulated, for phantoms.
@@ -96,10 +98,12 @@ def readers_table(
 
 
 def _of(predictions: pd.DataFrame, method: str) -> pd.DataFrame:
-    return predictions.query("dataset == 'masked' and method == @method and split != 'val'")
+    return predictions.query("dataset == @MASKED and method == @method and split != 'val'")
 
 
-def _scores(indices: pd.DataFrame, tested: pd.DataFrame, training: pd.DataFrame):
+def _scores(
+    indices: pd.DataFrame, tested: pd.DataFrame, training: pd.DataFrame
+) -> tuple[pd.DataFrame, int]:
     """Scores of the test subjects under each name of SCORES, and how many have no index."""
     known = indices.groupby(["seed", "subject"])["cortical_index"].mean().rename(SCORES[0])
     tables = [
@@ -109,7 +113,7 @@ def _scores(indices: pd.DataFrame, tested: pd.DataFrame, training: pd.DataFrame)
         for part in (training, tested)
     ]
     missing = int(tables[1][SCORES[0]].isna().sum())
-    found = []
+    scored = []
     for seed, test in tables[1].groupby("seed"):
         train = tables[0][tables[0]["seed"] == seed]
         mean = train[SCORES[0]].mean()
@@ -122,5 +126,5 @@ def _scores(indices: pd.DataFrame, tested: pd.DataFrame, training: pd.DataFrame)
             SCORES[1]: test[SCORES[1]],
             SCORES[2]: both.predict_proba(test[FITTED].to_numpy())[:, 1],
         }
-        found += [test.assign(method=name, probability=value) for name, value in values.items()]
-    return pd.concat(found, ignore_index=True), missing
+        scored += [test.assign(method=name, probability=value) for name, value in values.items()]
+    return pd.concat(scored, ignore_index=True), missing

@@ -1,21 +1,27 @@
-"""Which patches a learning trial of the hand study learns from, selects on and is tested on."""
+"""Which patches a training on bones learns from, selects on and is tested on."""
 
+from collections.abc import Callable, Iterator
+from itertools import chain, islice
+from math import ceil
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
+from torch import Tensor
 
 from lib.base.errors import SettingError
 from lib.data.bone_patches import Patches, read_patches
-from lib.studies.hand.data import BONES, LABEL, load_cases, split
+from lib.studies.hand.data import BONES, LABEL, load_cases, split_cases
+from lib.studies.hand.methods import VARIANTS
+from lib.studies.hand.trials import PatchTrial
 
-UNSEGMENTED = "unsegmented"
 WHOLE = "image"  # in place of a bone's name
 HELD = ("val", "test")
 
 
-class Learning(NamedTuple):
+class PatchData(NamedTuple):
     """Patches of a trial.
 
     Attributes:
@@ -42,19 +48,16 @@ class Learning(NamedTuple):
         return (self.table["split"] == "val").to_numpy()
 
 
-def load(trial: dict, data_root: str, trials: Path) -> Learning:
-    """Patches that the segmentation ``trial["segmentation"]`` in the folder ``trials`` has cut.
-
-    Without segmentation, random squares are learnt from and whole radiographs are tested on.
-    """
-    source, cases = trials / trial["segmentation"], load_cases(data_root)
-    parts = split(trial, cases)
+def load(trial: PatchTrial, data_root: str, trials: Path) -> PatchData:
+    """Patches that the mixture ``trial.segmentation`` in the folder ``trials`` has cut."""
+    source, cases = trials / trial.segmentation, load_cases(data_root)
+    parts, variant = split_cases(cases, trial.seed), VARIANTS[trial.variant]
     part = np.full(len(cases), "train", dtype=object)
     for name in HELD:
         part[parts[name]] = name
-    whole = trial["dataset"] == UNSEGMENTED
-    learnt = read_patches(source / ("random_patches.npz" if whole else "patches.npz"))
-    tried = read_patches(source / "whole_images.npz") if whole else learnt
+    learnt, tried = (
+        read_patches(source / f"{name}.npz") for name in (variant.learnt, variant.tested)
+    )
     label = cases[LABEL].to_numpy(float)
     trained = learnt.select(np.isin(learnt.rows, parts["train"]))
     if not len(trained.images):
@@ -64,15 +67,34 @@ def load(trial: dict, data_root: str, trials: Path) -> Learning:
         )
     tested = tried.select(np.isin(part[tried.rows], HELD))
     bones = pd.read_csv(source / "bones.csv").set_index(["row", "bone"])["entropy"]
+    cases = cases.assign(split=part)
+    known = _described(trained, cases, bones).dropna(subset="label").reset_index(drop=True)
+    return PatchData(label, trained, tested, _described(tested, cases, bones), known)
 
-    def described(patches: Patches) -> pd.DataFrame:
-        rows, names = patches.rows, np.array([*BONES, WHOLE])[patches.bones]
-        found = bones.reindex(pd.MultiIndex.from_arrays([rows, names]))
-        return pd.DataFrame({
-            "split": part[rows], "case": cases["case"].to_numpy()[rows],
-            "subject": cases["subject"].to_numpy()[rows], "label": label[rows],
-            "bone": names, "entropy": found.to_numpy(),
-        })  # fmt: skip
 
-    known = described(trained).dropna(subset="label").reset_index(drop=True)
-    return Learning(label, trained, tested, described(tested), known)
+def _described(patches: Patches, cases: pd.DataFrame, bones: pd.Series) -> pd.DataFrame:
+    """One row per patch: what ``PatchData.table`` tells of it."""
+    rows, names = patches.rows, np.array([*BONES, WHOLE])[patches.bones]
+    table = cases[["split", "case", "subject"]].iloc[rows].reset_index(drop=True)
+    entropy = bones.reindex(pd.MultiIndex.from_arrays([rows, names]))
+    label = cases[LABEL].to_numpy(float)[rows]
+    return table.assign(label=label, bone=names, entropy=entropy.to_numpy())
+
+
+def batches(
+    arrays: tuple[np.ndarray, ...], size: int, steps: int, seed: int
+) -> Callable[[int], Iterator[tuple[Tensor, ...]]]:
+    """Epochs of ``steps`` shuffled batches, no row twice in one; a function of the epoch alone."""
+    rows = len(arrays[0])
+    count = rows // size
+
+    def of_epoch(epoch: int) -> Iterator[tuple[Tensor, ...]]:
+        rng = np.random.default_rng([seed, epoch])
+        passes = (
+            rng.permutation(rows)[: count * size].reshape(count, size)
+            for _ in range(ceil(steps / count))
+        )
+        for chosen in islice(chain.from_iterable(passes), steps):
+            yield tuple(torch.from_numpy(array[chosen]) for array in arrays)
+
+    return of_epoch

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,25 +11,26 @@ import torch
 from lib.data.bone_patches import Patches, absent_bones, read_patches
 from lib.data.preprocess import IMAGENET_MEAN, IMAGENET_SD
 from lib.data.views import multi_crop
-from lib.engine.trials import stored_trial
+from lib.engine.trials import stored_config
 from lib.studies.hand.data import BONES, Data
 from lib.studies.hand.figures.crops import Crops
 from lib.studies.hand.figures.entropy import Uncertain
 from lib.studies.hand.learning import COUNTS
+from lib.studies.hand.methods import MIXTURE
 from lib.studies.hand.segmentation_scores import pooled
 
 COUNTED = 512  # patches on which the share of empty crops is counted
 KINDS = {"conventional": False, "constrained": True}
 
 
-def of_method(folders: Iterable[Path], **wanted) -> Path:
+def folder_of(folders: Iterable[Path], **wanted: Any) -> Path:
     """Folder of the first trial with these values, such as ``method="mose"``.
 
     Raises:
         LookupError: if there is none.
     """
     for folder in folders:
-        trial = stored_trial(folder)
+        trial = stored_config(folder)["trial"]
         if all(trial[key] == value for key, value in wanted.items()):
             return folder
     raise LookupError(f"no trial of {wanted}")
@@ -37,7 +39,8 @@ def of_method(folders: Iterable[Path], **wanted) -> Path:
 def crop_rows(
     mixture: Path, sizes: tuple[int, int], seed: int
 ) -> tuple[list[Crops], dict[str, float], int]:
-    """What ``figures.crops`` draws: a patch a bone with its views, shares of empty ones, counted.
+    """What ``figures.crops`` draws: one patch per bone with its views; the shares of empty views,
+    and of how many.
 
     Both kinds start from the same random numbers: they differ only where a box was drawn again.
 
@@ -65,7 +68,9 @@ def crop_rows(
     return rows, shares, len(chosen) * sum(COUNTS)
 
 
-def _views(patches: Patches, sizes, seed: int, constrained: bool) -> tuple[list, float]:
+def _views(
+    patches: Patches, sizes: tuple[int, int], seed: int, constrained: bool
+) -> tuple[list, float]:
     """Views as pictures in [0, 1], each B x size x size, and the share of empty ones."""
     images = torch.from_numpy(patches.images)[:, None].float() / 255
     random = torch.Generator().manual_seed(seed)
@@ -130,27 +135,31 @@ def router_weights(folders: Iterable[Path]) -> pd.DataFrame:
     Columns: module, mean, sd, lowest, highest (all fractions), chosen (share of the cases in which
     it weighs most), n.
     """
-    found = []
+    routers = []
     for folder in folders:
-        if stored_trial(folder)["method"] == "mose":
+        if stored_config(folder)["trial"]["method"] == MIXTURE:
             with np.load(folder / "segmentation.npz") as stored:
-                found.append(stored["router"])
-    weights = np.concatenate(found)
+                routers.append(stored["router"])
+    weights = np.concatenate(routers)
     modules = weights.shape[1]
-    return pd.DataFrame({
-        "module": range(1, modules + 1),
-        "mean": weights.mean(0), "sd": weights.std(0, ddof=1),
-        "lowest": weights.min(0), "highest": weights.max(0),
-        "chosen": np.bincount(weights.argmax(1), minlength=modules) / len(weights),
-        "n": len(weights),
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "module": range(1, modules + 1),
+            "mean": weights.mean(0),
+            "sd": weights.std(0, ddof=1),
+            "lowest": weights.min(0),
+            "highest": weights.max(0),
+            "chosen": np.bincount(weights.argmax(1), minlength=modules) / len(weights),
+            "n": len(weights),
+        }
+    )
 
 
 def calibration(folders: Iterable[Path]) -> pd.DataFrame:
     """Reliability of the pixels of each segmenter, all its seeds together, with ``method``."""
     tables: dict[str, list] = {}
     for folder in folders:
-        found = tables.setdefault(stored_trial(folder)["method"], [])
-        found.append(pd.read_csv(folder / "reliability.csv"))
-    parts = [pooled(found).assign(method=method) for method, found in tables.items()]
+        own = tables.setdefault(stored_config(folder)["trial"]["method"], [])
+        own.append(pd.read_csv(folder / "reliability.csv"))
+    parts = [pooled(own).assign(method=method) for method, own in tables.items()]
     return pd.concat(parts, ignore_index=True)

@@ -1,24 +1,17 @@
-"""Bones of the hand: the mean of the mixture, and where its samples and classes leave doubt."""
-
-from functools import partial
+"""Bones of the hand on any radiograph: the mixture's mean, where its samples differ, the index."""
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
-from lib.data.crop import Window
-from lib.models.mixture_segmenter import (
-    MixtureSegmenter,
-    bone_masks,
-    mixture_mean,
-    pixel_entropy,
-)
-from lib.studies.common import measures
-from lib.studies.common.frames import put_back
-from lib.studies.common.radiographs import RADIOGRAPHS, Picture
-from lib.studies.common.task import Found, Prepared, Segmentation, Task
-from lib.studies.hand.data import BONES, in_square, out_of_square
-from lib.studies.hand.segmentation import MODULES, SAMPLES, build, unit_range
+from lib.metrics.cortical_index import cortical_index
+from lib.metrics.uncertainty import bone_entropy
+from lib.models.mixture_segmenter import mixture_mean
+from lib.studies.common.measures import NOTHING, Measure
+from lib.studies.common.radiographs import Picture, Segmentation
+from lib.studies.common.reader import Reader
+from lib.studies.hand.data import BONES, prepare_for
+from lib.studies.hand.segmentation import fixed_noise, network
+from lib.studies.hand.trials import PatchTrial, SegmentationTrial
 
 LEAST = 1e-12  # of a probability, so that its logarithm exists
 
@@ -31,13 +24,12 @@ class MixtureMean(nn.Module):
         seed: of the noise, the same for every image.
     """
 
+    noise: Tensor
+
     def __init__(self, network: nn.Module, seed: int):
         super().__init__()
-        self.network, noise = network, torch.zeros(1, 1, 1, 1)  # a U-Net makes nothing of it
-        if isinstance(network, MixtureSegmenter):
-            random = torch.Generator().manual_seed(seed)
-            noise = torch.randn((1, MODULES, SAMPLES, network.mean.shape[1]), generator=random)
-        self.register_buffer("noise", noise)
+        self.network = network
+        self.register_buffer("noise", fixed_noise(network, seed))
 
     def forward(self, x: Tensor) -> Tensor:
         """B x 1 x S x S -> B x 8 x S x S; class 0 is the background."""
@@ -46,41 +38,46 @@ class MixtureMean(nn.Module):
         return mixture_mean(mixture).clamp_min(LEAST).log()
 
 
-def prepare(trial: dict, image: np.ndarray) -> Prepared:
-    """The radiograph centred in a black square."""
-    small = np.rint(255 * in_square(image[None], trial["image_size"])[0]).astype(np.uint8)
-    return Prepared(unit_range(small)[None], partial(_bones, image.shape))
+def structures(trial: SegmentationTrial) -> tuple[str, ...]:
+    """The seven bones."""
+    del trial
+    return BONES
 
 
-def _bones(shape: tuple[int, int], probabilities: np.ndarray) -> Found:
-    """The largest component of each bone, as the study cuts its patches."""
-    probability = torch.from_numpy(probabilities)
-    masks = out_of_square(bone_masks(probability)[0], shape)
-    side = max(shape)
-    top, left = ((side - length) // 2 for length in shape)
-    window = Window(-top, side - top, -left, side - left)
-    return Found(masks, put_back(pixel_entropy(probability).numpy(), window, shape)[0])
+def with_mean(trial: SegmentationTrial, network: nn.Module) -> MixtureMean:
+    """The network, read as one softmax."""
+    return MixtureMean(network, trial.seed)
 
 
-def not_a_segmentation(trial: dict) -> str:
+def not_a_segmentation(trial: SegmentationTrial | PatchTrial) -> str:
     """The classifiers see patches that a segmentation has cut."""
-    if trial["kind"] == "segmentation":
+    if isinstance(trial, SegmentationTrial):
         return ""
-    return f"the {trial['kind']} trial {trial['method']}; expected a segmentation (mose or unet)"
+    return f"the {trial.kind} trial {trial.method}; expected a segmentation (mose or unet)"
 
 
-def _measure(found: Segmentation, picture: Picture) -> list[measures.Measure]:
-    return measures.hand(found.masks, found.entropy, picture.pixels)
+def measured(segmentation: Segmentation, picture: Picture) -> list[Measure]:
+    """Mean entropy of each bone's pixels, and the cortical index of the second metacarpal."""
+    masks = segmentation.masks
+    doubts = bone_entropy(segmentation.entropy, np.stack(list(masks.values())))
+    entropies = [
+        Measure(bone, "mean_entropy", "nats", float(value), NOTHING if np.isnan(value) else "")
+        for bone, value in zip(masks, doubts, strict=True)
+    ]
+    index = cortical_index(picture.pixels, masks["m2"])
+    note = "m2 is missing, too small, or leaves the image" if np.isnan(index) else ""
+    return [*entropies, Measure("m2", "cortical_index", "fraction", index, note)]
 
 
-HAND = Task(
-    lambda trial: BONES,  # noqa: ARG005
-    build,
-    prepare,
-    "Outlines ulna, radius and the five metacarpals on hand radiographs, says where it is in "
-    "doubt, and measures the cortical index of the second metacarpal.",
-    "The radiograph centred in a black square, resized, grey values in [0, 1] in steps of 1/255",
-    (
+READER = Reader(
+    structures=structures,
+    network=network,
+    prepare=prepare_for,
+    purpose="Outlines ulna, radius and the five metacarpals on hand radiographs, says where it is "
+    "in doubt, and measures the cortical index of the second metacarpal.",
+    seen="The radiograph centred in a black square, resized, grey values in [0, 1] in steps of "
+    "1/255",
+    limits=(
         "It outlines bones; the study's score of osteoporosis is no part of this file.",
         "The mixture is read with one fixed draw of its noise, which is in the file: the logits "
         "are the logarithm of the mixture's mean, and single samples cannot be drawn from it.",
@@ -89,10 +86,9 @@ HAND = Task(
         "The epoch was chosen on the validation images, which are part of the metrics above; that "
         "may flatter them.",
     ),
-    RADIOGRAPHS,
-    measure=_measure,
+    measure=measured,
     classes=True,
-    reader=lambda trial, network: MixtureMean(network, trial["seed"]),
+    reading=with_mean,
     refuse=not_a_segmentation,
     scored="validation and test images",
 )

@@ -1,5 +1,6 @@
 """From patches to subjects: pooled features, a linear classifier on them, and its predictions."""
 
+from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
@@ -10,12 +11,22 @@ from torch.nn.functional import affine_grid, cross_entropy, grid_sample, interpo
 
 from lib.data.preprocess import IMAGENET_MEAN, IMAGENET_SD
 from lib.data.views import SHIFT, TURN
-from lib.studies.hand.scores import macro_f1, subject_scores
-from lib.training.loop import Fit, fit, mixed_precision
+from lib.engine.supervised import Learning, Result, learn
+from lib.engine.trials import tidy_rows
+from lib.studies.hand.patches import PatchData
+from lib.studies.hand.scores import classification, macro_f1, subject_scores
+from lib.studies.hand.trials import LearningTrial, PatchTrial
+from lib.training.loop import Fit
+from lib.training.predict import predicted
 
 PROBE = {"lr": 0.3, "momentum": 0.9}  # [A]
 PROBE_BATCH = 128  # [paper]
 ENCODED = 64  # patches at once
+BEST_F1 = {"monitor": "val_f1", "maximise": True, "keep_best": True}
+STRUCTURE = "subject"
+
+
+# --- features of patches -------------------------------------------------------------------------
 
 
 def patch_input(images: Tensor, size: int) -> Tensor:
@@ -27,8 +38,8 @@ def patch_input(images: Tensor, size: int) -> Tensor:
     return (x - mean) / sd
 
 
-def moved(x: Tensor) -> Tensor:
-    """Patches B x 3 x H x W, each flipped, turned and shifted as the crops are, whole and unlit.
+def augmented(x: Tensor) -> Tensor:
+    """Whole patches B x 3 x H x W, each flipped, turned and shifted as the crops are; no light.
 
     Random numbers are those of torch's global stream, on the CPU.
     """
@@ -43,16 +54,17 @@ def moved(x: Tensor) -> Tensor:
     return grid_sample(x - black, grid, align_corners=False) + black
 
 
-@torch.no_grad()
-def encode(encoder: nn.Module, images: np.ndarray, size: int, device: str) -> np.ndarray:
+def encode(encoder: nn.Module, images: np.ndarray, trial: PatchTrial) -> np.ndarray:
     """Pooled features float32 N x F of whole patches uint8 N x S x S, in evaluation mode."""
-    encoder.eval().to(device)
-    found = []
-    with mixed_precision(device):
-        for start in range(0, len(images), ENCODED):
-            x = patch_input(torch.from_numpy(images[start : start + ENCODED]).to(device), size)
-            found.append(encoder(x.contiguous(memory_format=torch.channels_last)).float().cpu())
-    return torch.cat(found).numpy()
+    finish = partial(_one_input, trial.whole_side)
+    return predicted(encoder, images, finish, Tensor.float, ENCODED, trial.device)
+
+
+def _one_input(size: int, image: np.ndarray) -> np.ndarray:
+    return patch_input(torch.from_numpy(image[None]), size)[0].numpy()
+
+
+# --- classifier ----------------------------------------------------------------------------------
 
 
 class Probe(nn.Module):
@@ -77,12 +89,16 @@ class Probe(nn.Module):
 
 
 def train_probe(
-    trial: dict, codes: np.ndarray, labels: np.ndarray, held: np.ndarray, table: pd.DataFrame
+    trial: LearningTrial,
+    codes: np.ndarray,
+    labels: np.ndarray,
+    held: np.ndarray,
+    table: pd.DataFrame,
 ) -> tuple[Probe, pd.DataFrame]:
     """SGD 0.3, batches of 128, cosine; the epoch with the best macro-F1 of subjects is kept.
 
     Args:
-        trial: seed, probe_epochs.
+        trial: its seed and number of epochs.
         codes: N x F of training patches.
         labels: N of 0 or 1, the subject's.
         held: M x F of the patches to select on.
@@ -94,26 +110,27 @@ def train_probe(
     x, y = torch.from_numpy(codes), torch.from_numpy(labels.astype(np.int64))
     probe = Probe(x)
     sgd = torch.optim.SGD(probe.parameters(), **PROBE)
-    epochs = trial["probe_epochs"]
+    epochs = trial.probe_epochs
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(sgd, epochs)
-    settings = Fit(
-        sgd, epochs, trial["seed"], "cpu", schedule,
-        monitor="val_f1", maximise=True, keep_best=True,
-    )  # fmt: skip
-
-    def batches(epoch: int):  # noqa: ARG001 - fit seeds torch for every epoch
-        return ((x[rows], y[rows]) for rows in torch.randperm(len(x)).split(PROBE_BATCH))
-
-    def loss(model, batch, epoch):  # noqa: ARG001
-        return {"loss": cross_entropy(model(batch[0]), batch[1])}
-
+    settings = Fit(sgd, epochs, trial.seed, "cpu", schedule, **BEST_F1)
     validate = partial(validation, torch.from_numpy(held), table)
-    history = fit(probe, batches, loss, settings, validate)
+    history = learn(Learning(partial(_batches, x, y), _loss, settings, validate), probe)
     return probe, history[["epoch", "train_loss", "val_f1"]]
 
 
-def validation(held: Tensor, table: pd.DataFrame, model: nn.Module, epoch: int = 0) -> dict:  # noqa: ARG001
+def _batches(x: Tensor, y: Tensor, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    del epoch  # ``fit`` seeds torch for every epoch
+    return ((x[rows], y[rows]) for rows in torch.randperm(len(x)).split(PROBE_BATCH))
+
+
+def _loss(model: nn.Module, batch: tuple, epoch: int) -> dict[str, Tensor]:
+    del epoch
+    return {"loss": cross_entropy(model(batch[0]), batch[1])}
+
+
+def validation(held: Tensor, table: pd.DataFrame, model: nn.Module, epoch: int = 0) -> dict:
     """Macro-F1 of the subjects whose patches ``held`` are."""
+    del epoch
     scores = subject_scores(table.assign(probability=positive(model(held))))
     return {"f1": macro_f1(scores["label"], scores["probability"])}
 
@@ -121,3 +138,31 @@ def validation(held: Tensor, table: pd.DataFrame, model: nn.Module, epoch: int =
 def positive(logits: Tensor) -> np.ndarray:
     """Probability of osteoporosis of logits N x 2, float64 N."""
     return logits.detach().double().softmax(1)[:, 1].cpu().numpy()
+
+
+# --- what is kept --------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def results(
+    trial: PatchTrial, encoder: nn.Module, classifier: nn.Module, data: PatchData
+) -> dict[str, Result]:
+    """Predictions and features of the validation and test patches, scores of the test subjects."""
+    codes = encode(encoder, data.tested.images, trial)
+    probability = positive(classifier(torch.from_numpy(codes)))
+    predictions = data.table.assign(probability=probability)
+    places = {"rows": data.tested.rows, "bones": data.tested.bones}
+    return {
+        "predictions": predictions,
+        "metrics": metrics(trial, predictions),
+        "features": {"features": codes.astype(np.float16)} | places,
+    }
+
+
+def metrics(trial: PatchTrial, predictions: pd.DataFrame) -> pd.DataFrame:
+    """Scores of the test subjects, and how many of them were 0/0, in tidy rows."""
+    scores = subject_scores(predictions[predictions["split"] == "test"])
+    values = classification(scores["label"], scores["probability"])
+    units = {"undefined": "count"}
+    named = [(name, units.get(name, "fraction"), value) for name, value in values.items()]
+    return pd.DataFrame(tidy_rows(trial, "", "", STRUCTURE, named))

@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 
 from lib.base.tables import read_table
-from lib.engine.trials import stored_trial
+from lib.engine.trials import stored_config
 from lib.evidence.statistics import summary
 from lib.metrics.embedding import neighbour_purity, silhouette, tsne_table
 from lib.studies.hand.audit import BEST, METRICS, printed
-from lib.studies.hand.data import split
+from lib.studies.hand.data import split_cases
+from lib.studies.hand.methods import MASKED, SEGMENTERS, SUPERVISED
 from lib.studies.hand.scores import (
     KEYS,
     THRESHOLD,
@@ -20,30 +21,30 @@ from lib.studies.hand.scores import (
     resampled,
     subject_scores,
 )
+from lib.studies.hand.trials import SegmentationTrial
 
-SUPERVISED = "supervised"
-# table of the paper -> our dataset and its condition; table 3 is the supervised network
+# table of the paper -> our variant and its condition; table 3 is the supervised network
 CONDITIONS = {
-    1: ("masked", "full"),
+    1: (MASKED, "full"),
     2: ("unsegmented", "no_segmentation"),
-    3: ("masked", SUPERVISED),
+    3: (MASKED, SUPERVISED),
     4: ("conventional", "conventional_crops"),
 }
-SEGMENTERS = ("mose", "unet")
 CERTAIN = 0.75  # [A] share of the validation patches' entropies that are kept
 NEIGHBOURS = 10  # [A]
 
 
 def predictions_of(folders: Iterable[Path], file: str = "predictions.csv") -> pd.DataFrame:
-    """Predictions of all learning trials that have the file: dataset, method, seed and its rows."""
+    """Predictions of all trials on patches that have the file: dataset, method, seed, its rows."""
     frames = []
     for folder in folders:
         if not (folder / file).exists():
             continue
         frame = read_table(folder / file)
-        trial = stored_trial(folder)
-        for place, key in enumerate(KEYS):
-            frame.insert(place, key, trial[key])
+        trial = stored_config(folder)["trial"]
+        named = zip(KEYS, ("variant", "method", "seed"), strict=True)
+        for place, (column, key) in enumerate(named):
+            frame.insert(place, column, trial[key])
         frames.append(frame)
     return pd.concat(frames, ignore_index=True)
 
@@ -53,7 +54,9 @@ def tested(predictions: pd.DataFrame) -> pd.DataFrame:
     return subject_scores(predictions[predictions["split"] == "test"])
 
 
-def with_split(metrics: pd.DataFrame, trials: Iterable[dict], cases: pd.DataFrame) -> pd.DataFrame:
+def with_split(
+    metrics: pd.DataFrame, trials: Iterable[SegmentationTrial], cases: pd.DataFrame
+) -> pd.DataFrame:
     """The metrics with ``split``: the part that a case has under the seed; None without a case.
 
     Segmentation trials score validation cases too, on which their epoch was chosen.
@@ -61,13 +64,13 @@ def with_split(metrics: pd.DataFrame, trials: Iterable[dict], cases: pd.DataFram
     Args:
         metrics: of all trials.
         trials: the segmentation's.
-        cases: of ``hand.load_cases``.
+        cases: of ``load_cases``.
     """
     names = cases["case"].to_numpy()
     parts = {
-        (trial["seed"], name): part
-        for trial in trials
-        for part, rows in split(trial, cases).items()
+        (seed, name): part
+        for seed in {trial.seed for trial in trials}
+        for part, rows in split_cases(cases, seed).items()
         for name in names[rows]
     }
     keys = zip(metrics["seed"], metrics["case"], strict=True)
@@ -90,7 +93,7 @@ def draws(scores: pd.DataFrame, seed: int) -> Draws:
 
 
 def tables(metrics: pd.DataFrame, predictions: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """Tables 1 to 4, ours beside the paper's; one row a table, method and metric.
+    """Tables 1 to 4, ours beside the paper's; one row per table, method and metric.
 
     Columns: table, dataset, method, metric; mean, sd (over seeds, NaN for one), seeds, subjects (in
     all test sets together), undefined (scores 0/0, counted as 0), low, high (95 %, subjects
@@ -124,27 +127,27 @@ def seed_means(metrics: pd.DataFrame) -> pd.DataFrame:
     """
     chosen = metrics[metrics["structure"] == "subject"]
     grouped = chosen.groupby(["dataset", "method", "metric"])["value"]
-    found = grouped.agg(mean="mean", sd="std", seeds="count", total="sum")
-    return found.astype({"total": int}, errors="ignore")
+    means = grouped.agg(mean="mean", sd="std", seeds="count", total="sum")
+    return means.astype({"total": int}, errors="ignore")
 
 
 def methods_of(scores: pd.DataFrame, number: int) -> list[str]:
     """Methods of a table of the paper that were run, in the order of their runs."""
     dataset, condition = CONDITIONS[number]
-    found = scores.loc[scores["dataset"] == dataset, "method"].unique()
-    return [name for name in found if (name == SUPERVISED) == (condition == SUPERVISED)]
+    run = scores.loc[scores["dataset"] == dataset, "method"].unique()
+    return [name for name in run if (name == SUPERVISED) == (condition == SUPERVISED)]
 
 
 def change(means: pd.DataFrame, drawn: Draws, number: int, method: str, metric: str) -> dict:
     """What an ablation changes in a metric, with its paired interval; NaN in table 1."""
-    reference = ("masked", BEST if number == 3 else method)
+    reference = (MASKED, BEST if number == 3 else method)
     names = ("delta", "delta_low", "delta_high")
     if number == 1 or reference not in drawn:
         return dict.fromkeys(names, np.nan)
     key = CONDITIONS[number][0], method
     delta = means.loc[(*key, metric), "mean"] - means.loc[(*reference, metric), "mean"]
-    found = interval(drawn[key][metric] - drawn[reference][metric])
-    return dict(zip(names, (delta, *found), strict=True))
+    limits = interval(drawn[key][metric] - drawn[reference][metric])
+    return dict(zip(names, (delta, *limits), strict=True))
 
 
 def segmentation(metrics: pd.DataFrame, seed: int) -> pd.DataFrame:
@@ -153,7 +156,7 @@ def segmentation(metrics: pd.DataFrame, seed: int) -> pd.DataFrame:
     Columns: method, structure, metric, mean, sd, n, low, high (95 %, over subjects); "mean" as
     structure is the mean over a subject's bones. ``metrics`` are those of ``with_split``.
     """
-    of_test = metrics["method"].isin(SEGMENTERS) & (metrics["split"] == "test")
+    of_test = metrics["method"].isin(list(SEGMENTERS)) & (metrics["split"] == "test")
     chosen = metrics[of_test].dropna(subset="value")
     keys = ["method", "structure", "metric"]
     subjects = chosen.groupby([*keys, "subject"], sort=False)["value"].mean().reset_index()
@@ -183,10 +186,10 @@ def bone_means(predictions: pd.DataFrame, method: str = BEST) -> pd.DataFrame:
     negatives"), subject, bone, probability: mean over its patches, then over the seeds under which
     the subject is of that group. Seeds may differ in the group, which gives a subject rows in both.
     """
-    chosen = predictions.query("dataset == 'masked' and split == 'test' and method == @method")
+    chosen = predictions.query("dataset == @MASKED and split == 'test' and method == @method")
     chosen = chosen[chosen["label"] == 1]
-    found = tested(chosen).set_index(["seed", "subject"])["probability"] >= THRESHOLD
-    group = found.map({True: "true positives", False: "false negatives"}).rename("group")
+    detected = tested(chosen).set_index(["seed", "subject"])["probability"] >= THRESHOLD
+    group = detected.map({True: "true positives", False: "false negatives"}).rename("group")
     keys = ["seed", "subject", "bone"]
     bones = chosen.groupby(keys, sort=False)["probability"].mean().reset_index()
     bones = bones.join(group, on=["seed", "subject"])

@@ -18,18 +18,18 @@ def subject_scores(predictions: pd.DataFrame, weights: pd.Series | None = None) 
         weights: of the rows, >= 0; where all of a subject's are 0 they count alike. None: alike.
 
     Returns:
-        The keys, split, subject, label, probability; one row a subject.
+        The keys, split, subject, label, probability; one row per subject.
     """
     keys = [key for key in (*KEYS, "split", "subject") if key in predictions]
     weights = pd.Series(1.0, predictions.index) if weights is None else weights
     grouped = [predictions[key] for key in keys]
     weights = weights.mask(weights.groupby(grouped).transform("sum") == 0, 1.0)
     rows = predictions.assign(weight=weights, weighted=weights * predictions["probability"])
-    found = rows.groupby(keys, sort=False).agg(
+    scores = rows.groupby(keys, sort=False).agg(
         label=("label", "first"), weighted=("weighted", "sum"), weight=("weight", "sum")
     )
-    found["probability"] = found.pop("weighted") / found.pop("weight")
-    return found.reset_index()
+    scores["probability"] = scores.pop("weighted") / scores.pop("weight")
+    return scores.reset_index()
 
 
 def classification(label, probability) -> dict[str, float]:
@@ -43,10 +43,10 @@ def classification(label, probability) -> dict[str, float]:
     )
     both = 0 < label.sum() < len(label)
     undefined = int(not called.any()) + int(not label.any()) + int(not (called | label > 0).any())
-    found = {"precision": precision, "recall": recall, "f1": f1}
-    found["auc"] = roc_auc_score(label, probability) if both else np.nan
-    found["accuracy"] = (called == label).mean()
-    return {name: float(value) for name, value in found.items()} | {"undefined": undefined}
+    values = {"precision": precision, "recall": recall, "f1": f1}
+    values["auc"] = roc_auc_score(label, probability) if both else np.nan
+    values["accuracy"] = (called == label).mean()
+    return {name: float(value) for name, value in values.items()} | {"undefined": undefined}
 
 
 def macro_f1(label, probability) -> float:
@@ -80,7 +80,7 @@ def resampled(scores: pd.DataFrame, subjects: pd.DataFrame, seed: int) -> dict[s
         )
         for _, part in scores.groupby("seed")
     ]
-    return {name: np.mean([found[name] for found in per_seed], axis=0) for name in METRICS}
+    return {name: np.mean([values[name] for values in per_seed], axis=0) for name in METRICS}
 
 
 def drawn_weights(label, seed: int) -> np.ndarray:
@@ -113,14 +113,14 @@ def weighted_metrics(label, probability, weights: np.ndarray) -> dict[str, np.nd
     above = np.sign(probability[positive][:, None] - probability[~positive][None])
     pairs = (weights[:, positive] @ ((above + 1) / 2) * weights[:, ~positive]).sum(1)
     missing = (tp + fn == 0) | (fp + tn == 0)
-    found = {
+    metrics = {
         "precision": tp / np.maximum(tp + fp, 1),
         "recall": tp / np.maximum(tp + fn, 1),
         "f1": 2 * tp / np.maximum(2 * tp + fp + fn, 1),
         "auc": pairs / np.maximum((tp + fn) * (fp + tn), 1),
         "accuracy": (tp + tn) / np.maximum(tp + fp + fn + tn, 1),
     }
-    return {name: np.where(missing, np.nan, values) for name, values in found.items()}
+    return {name: np.where(missing, np.nan, values) for name, values in metrics.items()}
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:

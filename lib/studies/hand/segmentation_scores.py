@@ -1,5 +1,6 @@
-"""Scores of the segmentation: overlap, distance of distributions, calibration (hand, 3.1)."""
+"""Scores of the segmentation: overlap, distance of distributions, calibration (section 3.1)."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -7,6 +8,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from lib.engine.trials import tidy_rows
 from lib.metrics import dice, iou
 from lib.metrics.uncertainty import (
     expected_calibration_error,
@@ -22,6 +24,7 @@ from lib.models.mixture_segmenter import (
     pixel_entropy,
 )
 from lib.studies.hand.data import BONES, Data
+from lib.studies.hand.trials import SegmentationTrial
 
 
 class Predicted(NamedTuple):
@@ -67,7 +70,11 @@ def with_background(bones: Tensor) -> Tensor:
 
 
 def agreement(
-    data: Data, row: int, predicted: Predicted, n: int, score=generalised_energy_distance
+    data: Data,
+    row: int,
+    predicted: Predicted,
+    n: int,
+    score: Callable[..., float] = generalised_energy_distance,
 ) -> float:
     """GED, or another score, of the samples of prediction ``n`` and the annotations of a row."""
     classes = np.arange(1, CLASSES)[:, None, None]
@@ -76,40 +83,39 @@ def agreement(
 
 
 def case_metrics(
-    names: dict, data: Data, rows: np.ndarray, predicted: Predicted
+    trial: SegmentationTrial, data: Data, rows: np.ndarray, predicted: Predicted
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Tidy scores of the cases, and the reliability table of all their pixels.
 
     Of each bone Dice, IoU (fraction; only where it is seen) and whether it was found; of the image
     GED, matched IoU and calibration error.
     """
-    common = {"study": "hand"} | {k: names[k] for k in ("dataset", "method", "fold", "seed")}
     tidy, tables = [], []
     for n, row in enumerate(rows):
         case = data.cases.iloc[row]
-        place = common | {"subject": case["subject"], "case": case["case"]}
         tables.append(reliability_table(*_calibration(data, row, predicted, n)))
-        scores = _bone_scores(predicted.masks[n], data.masks[row])
-        scores += [
-            ("image", "ged", "", agreement(data, row, predicted, n)),
-            ("image", "matched_iou", "fraction", agreement(data, row, predicted, n, matched_iou)),
-            ("image", "ece", "fraction", expected_calibration_error(tables[-1])),
+        image = [
+            ("ged", "", agreement(data, row, predicted, n)),
+            ("matched_iou", "fraction", agreement(data, row, predicted, n, matched_iou)),
+            ("ece", "fraction", expected_calibration_error(tables[-1])),
         ]
-        for structure, metric, unit, value in scores:
-            tidy.append(
-                place | {"structure": structure, "metric": metric, "unit": unit, "value": value}
-            )
+        scores = _bone_scores(predicted.masks[n], data.masks[row]) | {"image": image}
+        for structure, values in scores.items():
+            tidy += tidy_rows(trial, case["subject"], case["case"], structure, values)
     return pd.DataFrame(tidy), pooled(tables)
 
 
-def _bone_scores(masks: np.ndarray, truth: np.ndarray) -> list[tuple]:
-    scores = []
-    for bone, mask, seen in zip(BONES, masks, truth, strict=True):
-        if seen.any():
-            scores.append((bone, "dice", "fraction", float(dice(mask, seen))))
-            scores.append((bone, "iou", "fraction", float(iou(mask, seen))))
-            scores.append((bone, "detected", "fraction", float(mask.any())))
-    return scores
+def _bone_scores(masks: np.ndarray, truth: np.ndarray) -> dict[str, list[tuple]]:
+    """Of each bone that is seen: metric, unit, value."""
+    return {
+        bone: [
+            ("dice", "fraction", dice(mask, seen)),
+            ("iou", "fraction", iou(mask, seen)),
+            ("detected", "fraction", mask.any()),
+        ]
+        for bone, mask, seen in zip(BONES, masks, truth, strict=True)
+        if seen.any()
+    }
 
 
 def _calibration(data: Data, row: int, predicted: Predicted, n: int) -> tuple:

@@ -1,6 +1,6 @@
 """Pre-training, classifier and ablations of the hand study on a few drawn patches."""
 
-import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -8,21 +8,19 @@ import pytest
 import torch
 
 from lib.data.bone_patches import read_patches
+from lib.engine import supervised as engine
 from lib.losses.self_supervised import UNLABELLED, swav
 from lib.models.view_encoder import ViewEncoder
-from lib.studies.hand import learning as hand_learning
-from lib.studies.hand.data import BONES, load_cases, split
-from lib.studies.hand.learning import batches, cosine_factor, loss_terms, metrics, pretrain, train
-from lib.studies.hand.patches import load
-from lib.studies.hand.probe import Probe, encode, moved, patch_input, train_probe
-from tests.make.hand_patches import WITHOUT_M5, make_hand_fixture
+from lib.studies.hand import learning as hand_learning, supervised as hand_supervised
+from lib.studies.hand.data import BONES, load_cases, split_cases
+from lib.studies.hand.learning import compared, cosine_factor, learning, loss_terms
+from lib.studies.hand.methods import METHODS, Pretraining
+from lib.studies.hand.patches import batches, load
+from lib.studies.hand.probe import Probe, augmented, encode, metrics, patch_input, train_probe
+from lib.studies.hand.trials import SupervisedTrial
+from tests.make.hand_patches import WITHOUT_M5, learning_trial, make_hand_fixture
 
-TRIAL = {
-    "study": "hand", "kind": "learning", "dataset": "masked", "method": "simclr", "fold": 0,
-    "seed": 3, "split_seed": 5, "segmentation": "mose", "device": "cpu", "encoder": "resnet18",
-    "weights": "none", "view_sizes": (16, 16), "whole_side": 16,
-    "batch_size": 4, "epochs": 2, "steps": 1, "learning_rate": 0.3, "probe_epochs": 3,
-}  # fmt: skip
+TRIAL = learning_trial()
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +37,9 @@ def data(places):
 
 
 def run(places, name, **changes):
-    trial, folder = TRIAL | changes, places[1] / name
+    trial, folder = replace(TRIAL, **changes), places[1] / name
     folder.mkdir(exist_ok=True)
-    train(trial, str(places[0]), folder)
-    (folder / "config.json").write_text(json.dumps({"trial": trial}))
+    hand_learning.train(trial, str(places[0]), folder)
     return folder
 
 
@@ -51,7 +48,7 @@ def run(places, name, **changes):
 
 def test_parts_share_no_subject(places, data):
     cases = load_cases(str(places[0]))
-    parts = split(TRIAL, cases)
+    parts = split_cases(cases, TRIAL.seed)
     assert set(data.trained.rows) == set(parts["train"])
     assert set(data.tested.rows) == {*parts["val"], *parts["test"]}
     held = set(data.table["subject"])
@@ -78,7 +75,7 @@ def test_absent_bones_have_no_patch(places):
 
 
 def test_without_segmentation_whole_images_are_tested(places):
-    data = load(TRIAL | {"dataset": "unsegmented"}, str(places[0]), places[1])
+    data = load(replace(TRIAL, variant="unsegmented"), str(places[0]), places[1])
     assert set(data.trained.bones) == {-1} and set(data.table["bone"]) == {"image"}
     assert len(data.table) == data.table["subject"].nunique()
     assert data.table["entropy"].isna().all()
@@ -105,14 +102,15 @@ def test_learning_rate_warms_up_and_ends_low():
     assert all(a > b for a, b in zip(factors[4:], factors[5:], strict=False))
 
 
-@pytest.mark.parametrize("method", ["simclr", "supcon", "swav", "vicreg"])
+@pytest.mark.parametrize("method", METHODS)
 def test_every_method_gets_its_loss_and_monitors(data, method):
     torch.manual_seed(0)
-    model = ViewEncoder(method, "resnet18", expander=16, prototypes=8, queue=4)
+    prototypes = 8 if METHODS[method].prototypes else 0
+    model = ViewEncoder("resnet18", None, METHODS[method].head, prototypes, queue=4)
     chosen = data.trained.select(slice(0, 4))
     labels = torch.tensor([0, 1, UNLABELLED, 0])
     batch = torch.from_numpy(chosen.images), torch.from_numpy(chosen.masks), labels
-    terms = loss_terms(TRIAL | {"method": method}, model, batch, epoch=0)
+    terms = loss_terms(replace(TRIAL, method=method), model, batch, epoch=0)
     terms["loss"].backward()
     assert terms["loss"].isfinite() and model.encoder.network.conv1.weight.grad.abs().sum() > 0
     assert ("prototype_use" in terms) == (method == "swav")
@@ -124,25 +122,42 @@ def test_every_method_gets_its_loss_and_monitors(data, method):
 
 def test_queue_enters_after_its_epoch():
     torch.manual_seed(0)
-    model = ViewEncoder("swav", "resnet18", prototypes=8, queue=4)
+    model = ViewEncoder("resnet18", prototypes=8, queue=4)
     z = torch.randn(6, 4, 128)
     model.prototypes.remember(torch.randn(6, 4, 128))
-    queue = model.prototypes.remembered()
-    cosines, loss = hand_learning._swav(model, z, epoch=14, epochs=200)
-    torch.testing.assert_close(loss, swav(cosines, 2))
+    _, queue = compared(model.prototypes, z, epoch=14, epochs=200)
+    assert queue is None
     model.prototypes.remember(torch.randn(6, 4, 128))
-    queue = model.prototypes.remembered()
-    cosines, loss = hand_learning._swav(model, z, epoch=15, epochs=200)
-    torch.testing.assert_close(loss, swav(cosines, 2, queue))
-    assert not torch.allclose(loss, swav(cosines, 2))
+    before = model.prototypes.remembered()
+    cosines, queue = compared(model.prototypes, z, epoch=15, epochs=200)
+    torch.testing.assert_close(queue, before)
+    assert not torch.allclose(swav(cosines, queue=queue), swav(cosines))
+
+
+def invariance(views):
+    """A loss of another project."""
+    return (views[0] - views[1]).square().mean()
+
+
+def test_a_loss_of_crops_is_one_line(data, monkeypatch):
+    monkeypatch.setitem(METHODS, "invariance", Pretraining(invariance))
+    trial = replace(TRIAL, method="invariance")
+    model = hand_learning.build(trial, data)
+    history = engine.learn(learning(trial, model, data), model)
+    assert (history["train_loss"] > 0).all() and history["prototype_use"].isna().all()
 
 
 def test_interrupted_pretraining_ends_the_same(data, tmp_path, monkeypatch):
     monkeypatch.setattr("lib.training.loop.CHECKPOINT_SECONDS", -1)
-    trial = TRIAL | {"method": "swav", "epochs": 3}
+    trial = replace(TRIAL, method="swav", epochs=3)
     (tmp_path / "a").mkdir(), (tmp_path / "b").mkdir()
-    torch.manual_seed(0)
-    whole, history = pretrain(trial, data, tmp_path / "a")
+
+    def pretrain(folder):
+        torch.manual_seed(0)
+        model = hand_learning.build(trial, data)
+        return model, engine.learn(learning(trial, model, data), model, folder)
+
+    whole, history = pretrain(tmp_path / "a")
 
     class Interrupted(Exception):
         pass
@@ -154,12 +169,10 @@ def test_interrupted_pretraining_ends_the_same(data, tmp_path, monkeypatch):
 
         return stop
 
-    torch.manual_seed(0)
     with monkeypatch.context() as patched, pytest.raises(Interrupted):
-        patched.setattr(hand_learning, "report_to", report)
-        pretrain(trial, data, tmp_path / "b")
-    torch.manual_seed(0)
-    resumed, again = pretrain(trial, data, tmp_path / "b")
+        patched.setattr(engine, "report_to", report)
+        pretrain(tmp_path / "b")
+    resumed, again = pretrain(tmp_path / "b")
     pd.testing.assert_frame_equal(history, again)
     for name, value in whole.state_dict().items():
         torch.testing.assert_close(resumed.state_dict()[name], value, rtol=0, atol=0)
@@ -175,22 +188,22 @@ def test_patch_input_is_resized_and_normalised():
     torch.testing.assert_close(x[0, 1], torch.full((8, 8), (0.2 - 0.456) / 0.224))
 
 
-def test_moved_patches_stay_on_black():
+def test_augmented_patches_stay_on_black():
     torch.manual_seed(0)
     black = patch_input(torch.zeros((5, 12, 12), dtype=torch.uint8), 12)
-    torch.testing.assert_close(moved(black), black)
+    torch.testing.assert_close(augmented(black), black)
     images = torch.zeros((5, 12, 12), dtype=torch.uint8)
     images[:, 5:7, 5:7] = 255
     x = patch_input(images, 12)
-    assert not torch.allclose(moved(x)[0], moved(x)[1])
-    torch.testing.assert_close(moved(x).mean(), x.mean(), rtol=0.1, atol=0.02)
+    assert not torch.allclose(augmented(x)[0], augmented(x)[1])
+    torch.testing.assert_close(augmented(x).mean(), x.mean(), rtol=0.1, atol=0.02)
 
 
 def test_codes_do_not_depend_on_the_batch(data):
-    model = ViewEncoder("simclr", "resnet18")
+    model = ViewEncoder("resnet18")
     images = data.tested.images[:3]
-    together = encode(model.encoder, images, 16, "cpu")
-    alone = np.concatenate([encode(model.encoder, image[None], 16, "cpu") for image in images])
+    together = encode(model.encoder, images, TRIAL)
+    alone = np.concatenate([encode(model.encoder, image[None], TRIAL) for image in images])
     assert together.shape == (3, 512)
     np.testing.assert_allclose(together, alone, rtol=0.05, atol=0.01)
 
@@ -202,7 +215,7 @@ def test_probe_learns_what_is_linear():
     codes[:, 2] += 6 * labels
     table = pd.DataFrame({"split": "val", "subject": np.arange(60) // 2 * 2 + labels})
     table["label"] = labels
-    probe, curves = train_probe(TRIAL | {"probe_epochs": 30}, codes, labels, codes, table)
+    probe, curves = train_probe(replace(TRIAL, probe_epochs=30), codes, labels, codes, table)
     assert list(curves) == ["epoch", "train_loss", "val_f1"] and len(curves) == 30
     with torch.no_grad():
         right = probe(torch.from_numpy(codes)).argmax(1).numpy() == labels
@@ -233,11 +246,8 @@ def test_nobody_called_ill_is_counted():
     assert found["undefined"] == 1 and found["accuracy"] == pytest.approx(2 / 3)
 
 
-@pytest.mark.parametrize(("method", "dataset"), [
-    ("vicreg", "masked"), ("simclr", "unsegmented"), ("supervised", "masked"),
-])  # fmt: skip
-def test_a_trial_writes_its_files(places, data, method, dataset):
-    folder = run(places, f"{dataset}-{method}", method=method, dataset=dataset)
+def check_files(folder):
+    """History and predictions of a trial that has written all that it should."""
     history = pd.read_csv(folder / "history.csv")
     predictions = pd.read_csv(folder / "predictions.csv")
     probe = pd.read_csv(folder / "probe.csv")
@@ -248,12 +258,25 @@ def test_a_trial_writes_its_files(places, data, method, dataset):
     with np.load(folder / "features.npz") as stored:
         assert stored["features"].shape == (len(predictions), 512)
         assert len(stored["rows"]) == len(stored["bones"]) == len(predictions)
-    if method == "supervised":
-        assert not (folder / "train_predictions.csv").exists()
-        return
+    return history
+
+
+@pytest.mark.parametrize(("method", "variant"), [("vicreg", "masked"), ("simclr", "unsegmented")])
+def test_a_pretraining_writes_its_files(places, data, method, variant):
+    folder = run(places, f"{variant}-{method}", method=method, variant=variant)
     monitors = {"feature_sd", "prototype_use", "covariance", "empty_share"}
-    assert monitors <= set(history)
-    if dataset == "masked":
+    assert monitors <= set(check_files(folder))
+    if variant == "masked":
         own = pd.read_csv(folder / "train_predictions.csv")
         assert own["probability"].between(0, 1).all() and set(own["split"]) == {"train"}
         assert len(own) == len(data.training)
+
+
+def test_a_supervised_training_writes_its_files(places):
+    kept = ("variant", "seed", "device", "epochs", "segmentation", "encoder", "weights")
+    shared = {name: getattr(TRIAL, name) for name in (*kept, "batch_size", "steps", "whole_side")}
+    folder = places[1] / "supervised"
+    folder.mkdir()
+    hand_supervised.train(SupervisedTrial(method="supervised", **shared), str(places[0]), folder)
+    assert check_files(folder)["val_f1"].between(0, 1).all()
+    assert not (folder / "train_predictions.csv").exists()

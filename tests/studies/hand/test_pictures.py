@@ -9,6 +9,7 @@ import pytest
 from lib.data.bone_patches import read_patches
 from lib.studies.hand import explore as hand_explore, figures, pictures as hand_pictures
 from lib.studies.hand.data import BONES, load
+from tests.make.hand import segmentation_trial
 from tests.make.hand_patches import SUBJECTS, UNLABELLED, WITHOUT_M5, make_hand_fixture
 
 SIDE, ROWS = 64, np.array([4, 7, WITHOUT_M5])
@@ -20,8 +21,8 @@ def place(tmp_path_factory):
     root = tmp_path_factory.mktemp("hand")
     make_hand_fixture(root, root / "trials")
     mixture = root / "trials" / "mose"
-    trial = {"method": "mose", "seed": 1, "image_size": SIDE, "readers": 1}
-    (mixture / "config.json").write_text(json.dumps({"trial": trial}))
+    trial = segmentation_trial(seed=1, image_size=SIDE)
+    (mixture / "config.json").write_text(json.dumps({"trial": trial.to_json()}))
     masks = load(trial, str(root)).masks[ROWS]
     classes = (masks * np.arange(1, 8)[:, None, None]).max(1).astype(np.uint8)
     samples = np.stack([np.roll(classes, n, 2) for n in range(8)], 1)  # 4 modules, 2 samples each
@@ -43,13 +44,13 @@ def mixture(place):
 
 @pytest.fixture(scope="module")
 def data(place):
-    return load({"image_size": SIDE, "readers": 1}, str(place))
+    return load(segmentation_trial(image_size=SIDE), str(place))
 
 
 def test_a_folder_is_found_by_its_trial(mixture):
-    assert hand_pictures.of_method([mixture], method="mose", seed=1) == mixture
+    assert hand_pictures.folder_of([mixture], method="mose", seed=1) == mixture
     with pytest.raises(LookupError, match="unet"):
-        hand_pictures.of_method([mixture], method="unet")
+        hand_pictures.folder_of([mixture], method="unet")
 
 
 def test_crops_are_of_every_bone_and_constraint_leaves_fewer_empty(mixture):

@@ -7,6 +7,7 @@ path works on images no one here made, not that it finds osteoporosis.
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -17,14 +18,16 @@ import torch
 
 from lib.base.paths import ROOT
 from lib.data.bone_patches import read_patches
+from lib.engine.supervised import save_result
 from lib.engine.trials import collect
 from lib.studies.hand import (
     data as hand,
+    learning as hand_learning,
     segmentation as hand_segmentation,
-    trials as hand_trials,
 )
 from lib.studies.hand.results import feature_maps, predictions_of, tables
 from lib.studies.hand.scores import METRICS
+from tests.make.hand import hand_trials
 
 REAL = Path(os.environ.get("OSTEOBOOK_REAL", ROOT.parent / "shared" / "real"))
 HANDS = REAL / "hand_radiographs"
@@ -61,24 +64,23 @@ def data_root(tmp_path_factory):
 def folders(data_root, tmp_path_factory):
     """Finished trials without segmentation, SimCLR's and SwAV's."""
     place = tmp_path_factory.mktemp("trials")
-    segmentation = hand_trials.segmentation_trials("smoke", 42)
-    learning = hand_trials.learning_trials(segmentation, "real", "smoke")
-    mixture = next(trial for trial in segmentation if trial["method"] == "mose")
-    source = place / learning[0]["segmentation"]
+    (mixture, _), learning = hand_trials()
+    source = place / learning[0].segmentation
     source.mkdir()
     torch.manual_seed(0)  # there is nothing to teach it with: its own patches stay unused
-    network = hand_segmentation.build(mixture)
-    hand_segmentation.write_crops(mixture, network, hand.load(mixture, data_root), source)
-    found = []
+    network, data = hand_segmentation.network(mixture), hand.load(mixture, data_root)
+    for name, result in hand_segmentation.cut_patches(mixture, network, data).items():
+        save_result(source / name, result)
+    folders = []
     for trial in learning:
-        if trial["dataset"] == "unsegmented" and trial["method"] in ("simclr", "swav"):
-            trial = trial | {"steps": 4, "epochs": 3}
-            folder = place / f"{trial['dataset']}-{trial['method']}"
+        if trial.variant == "unsegmented" and trial.method in ("simclr", "swav"):
+            trial = replace(trial, steps=4, epochs=3)
+            folder = place / trial.name
             folder.mkdir()
-            (folder / "config.json").write_text(json.dumps({"trial": trial}))
-            hand.train(trial, data_root, folder)
-            found.append(folder)
-    return found
+            (folder / "config.json").write_text(json.dumps({"trial": trial.to_json()}))
+            hand_learning.train(trial, data_root, folder)
+            folders.append(folder)
+    return folders
 
 
 def test_every_radiograph_gives_patches(folders, data_root):
@@ -109,7 +111,7 @@ def test_held_out_subjects_get_scores(folders, data_root):
     assert predictions.groupby(["method", "split"])["subject"].nunique().eq(4).all()
     assert predictions["probability"].between(0, 1).all()
     assert (predictions["label"] == cases.loc[predictions["case"]].to_numpy()).all()
-    found = tables(metrics, predictions, seed=0)
-    assert set(found["metric"]) == set(METRICS) and found["mean"].between(0, 1).all()
+    table = tables(metrics, predictions, seed=0)
+    assert set(table["metric"]) == set(METRICS) and table["mean"].between(0, 1).all()
     points, measures = feature_maps(folders[0], seed=0)
     assert len(points) == 2 * 8 and measures["purity"].between(0, 1).all()

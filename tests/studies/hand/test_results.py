@@ -8,7 +8,7 @@ import pytest
 
 from lib.evidence.claims import VERDICTS
 from lib.evidence.statistics import SMALLEST_N
-from lib.studies.hand import data as hand, figures
+from lib.studies.hand import figures
 from lib.studies.hand.claims import (
     MEASURES,
     hand_claims,
@@ -16,9 +16,10 @@ from lib.studies.hand.claims import (
     segmentation_works,
     some_bones_contribute_most,
 )
-from lib.studies.hand.data import BONES
+from lib.studies.hand.data import BONES, split_cases
 from lib.studies.hand.index import readers_table
-from lib.studies.hand.learning import metrics as subject_metrics
+from lib.studies.hand.methods import METHODS
+from lib.studies.hand.probe import metrics as subject_metrics
 from lib.studies.hand.results import (
     bone_means,
     bone_probabilities,
@@ -31,8 +32,9 @@ from lib.studies.hand.results import (
     tested as scores_of_tested,
     with_split,
 )
+from tests.make.hand import segmentation_trial
+from tests.make.hand_patches import learning_trial
 
-METHODS = ("simclr", "supcon", "swav", "vicreg")
 TRIALS = [(d, m) for d in ("masked", "unsegmented", "conventional") for m in METHODS]
 TRIALS += [("masked", "supervised")]
 # How far the two classes are apart: SimCLR on bones separates them, everything else hardly
@@ -43,7 +45,7 @@ CONTRIBUTING = ("ulna", "radius", "m2")
 def made_up(dataset, method, seed, subjects=24):
     """Predictions of one trial; entropy is high where a bone's probability is of no use."""
     rng = np.random.default_rng(
-        [seed, len(dataset), METHODS.index(method) if method in METHODS else 9]
+        [seed, len(dataset), [*METHODS].index(method) if method in METHODS else 9]
     )
     rows = []
     for number in range(subjects):
@@ -73,8 +75,8 @@ def predictions():
 def metrics(predictions):
     found = []
     for (dataset, method, seed), part in predictions.groupby(["dataset", "method", "seed"]):
-        names = {"dataset": dataset, "method": method, "fold": 0, "seed": seed}
-        found.append(subject_metrics(names, part))
+        trial = learning_trial(variant=dataset, method=method, seed=seed)
+        found.append(subject_metrics(trial, part))
     rng, rows = np.random.default_rng(0), []
     for method, level in (("mose", 0.92), ("unet", 0.90)):
         common = {
@@ -151,12 +153,12 @@ def test_segmentation_and_its_claim_are_of_test_cases_alone(metrics):
 def test_each_seed_has_its_own_split():
     cases = pd.DataFrame({"case": [f"c{n}" for n in range(60)], "split": ""})
     cases = cases.assign(subject=cases["case"], osteoporosis=np.repeat([1.0, 0.0, np.nan], 20))
-    trials = [{"seed": seed, "split_seed": seed, "method": m} for seed in (3, 4) for m in "ab"]
+    trials = [segmentation_trial(m, seed=seed) for seed in (3, 4) for m in ("mose", "unet")]
     metrics = pd.DataFrame({"seed": np.repeat([3, 4], 61), "case": [*cases["case"], np.nan] * 2})
     found = with_split(metrics, trials, cases)
     for trial in trials:
-        rows = found[found["seed"] == trial["seed"]].set_index("case")["split"]
-        for name, numbers in hand.split(trial, cases).items():
+        rows = found[found["seed"] == trial.seed].set_index("case")["split"]
+        for name, numbers in split_cases(cases, trial.seed).items():
             assert set(rows.index[rows == name]) == set(cases["case"].iloc[numbers])
         assert rows.isna().sum() == 1  # scores of all subjects together
     three, four = (found.loc[found["seed"] == seed, "split"].tolist() for seed in (3, 4))
@@ -224,7 +226,7 @@ def test_leaving_out_an_uncertain_useless_bone_helps(predictions):
 def test_predictions_carry_their_trial(tmp_path):
     for method in ("simclr", "swav"):
         (tmp_path / method).mkdir()
-        trial = {"dataset": "masked", "method": method, "seed": 2}
+        trial = learning_trial(method=method, seed=2).to_json()
         (tmp_path / method / "config.json").write_text(json.dumps({"trial": trial}))
         pd.DataFrame({"subject": ["007"], "case": ["1"], "probability": [0.5]}).to_csv(
             tmp_path / method / "predictions.csv", index=False

@@ -1,6 +1,6 @@
 """Hand study: labels, split, trials, segmentation from end to end, gradients."""
 
-import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,18 +9,27 @@ import torch
 
 from lib.base.errors import DataError, SettingError
 from lib.data.bone_patches import absent_bones, read_patches
-from lib.data.cases import load_structures
-from lib.engine.profiles import PROFILES
+from lib.data.cases import find_cases, load_structures
+from lib.engine.study import Source
+from lib.engine.supervised import WEIGHTS, learn
+from lib.metrics.cortical_index import cortical_index
 from lib.metrics.uncertainty import expected_calibration_error, reliability_table
 from lib.phantoms.scenes.hand.scene import STRUCTURES
+from lib.studies.common.measures import NOTHING
+from lib.studies.common.radiographs import Picture, Segmentation
 from lib.studies.hand import (
+    STUDY,
     data as hand,
     segmentation as hand_segmentation,
     segmentation_scores as scores,
     trials as hand_trials,
 )
+from lib.studies.hand.methods import SEGMENTERS
+from lib.studies.hand.predict import measured
 from lib.training.checkpoints import load_weights
-from tests.make.hand import WITHOUT_M5, make_hand_fixture
+from lib.training.loop import seed_everything
+from tests.make import hand as make
+from tests.make.hand import WITHOUT_M5, make_hand_fixture, segmentation_trial
 
 
 @pytest.fixture(scope="module")
@@ -30,18 +39,12 @@ def data_root(tmp_path_factory):
     return str(root)
 
 
-def trial_of(method="mose", **changes):
-    """A short training of the smoke profile."""
-    listed = hand_trials.segmentation_trials("smoke", 42)
-    return next(t for t in listed if t["method"] == method) | {"epochs": 2} | changes
-
-
 @pytest.fixture(scope="module")
 def trained(data_root, tmp_path_factory):
     """Folder of a finished mixture trial."""
     folder = tmp_path_factory.mktemp("trials") / "mose"
     folder.mkdir()
-    hand.train(trial_of(), data_root, folder)
+    hand_segmentation.train(segmentation_trial(), data_root, folder)
     return folder
 
 
@@ -70,69 +73,68 @@ def test_bones_are_the_scenes_structures():
 def cohort(positive=55, negative=137, unlabelled=40, each=2):
     labels = np.repeat([1, 0, np.nan], (positive, negative, unlabelled))
     subjects = [f"s{n:03d}" for n in range(len(labels))]
-    return pd.DataFrame(
-        {"subject": np.repeat(subjects, each), "osteoporosis": np.repeat(labels, each), "split": ""}
-    )
+    table = {"subject": np.repeat(subjects, each), "osteoporosis": np.repeat(labels, each)}
+    return pd.DataFrame(table | {"split": "", "case": range(each * len(labels))})
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_split_is_stratified_by_subject_and_unlabelled_images_train(seed):
     cases = cohort()
-    parts = hand.split({"split_seed": seed}, cases)
+    parts = hand.split_cases(cases, seed)
     assert sorted(np.concatenate([*parts.values()])) == list(range(len(cases)))
     people = {name: set(cases["subject"].iloc[rows]) for name, rows in parts.items()}
     assert not people["train"] & (people["val"] | people["test"]) | people["val"] & people["test"]
     for name in ("val", "test"):
         labels = cases["osteoporosis"].iloc[parts[name]]
         assert (labels == 1).sum() == 2 * 6 and (labels == 0).sum() == 2 * 14
-    other = hand.split({"split_seed": seed + 1}, cases)
+    other = hand.split_cases(cases, seed + 1)
     assert not np.array_equal(parts["test"], other["test"])
 
 
 def test_the_split_does_not_depend_on_the_order_of_the_rows():
     cases = cohort(each=1)
     shuffled = cases.sample(frac=1, random_state=0)
-    parts, other = (hand.split({"split_seed": 3}, table) for table in (cases, shuffled))
+    parts, other = (hand.split_cases(table, 3) for table in (cases, shuffled))
     for name, rows in parts.items():
         assert set(cases["subject"].iloc[rows]) == set(shuffled["subject"].iloc[other[name]])
 
 
 def given_split():
-    cases = cohort(6, 6, 2, each=1).rename_axis("case").reset_index()
+    cases = cohort(6, 6, 2, each=1)
     return cases.assign(split=["train", "val", "test"] * 4 + ["train", ""])
 
 
 def test_a_given_split_stays():
-    parts = hand.split({"split_seed": 0}, given_split())
+    parts = hand.split_cases(given_split(), 0)
     assert parts["test"].tolist() == [2, 5, 8, 11] and {12, 13} <= set(parts["train"])
 
 
 @pytest.mark.parametrize(
     ("old", "new", "told"),
-    [("val", "train", "found no val"), ("test", "", "found no test"),
-     ("train", "test", "found case 12 without a label in val or test")],
+    [("val", "train", "found no split val"), ("test", "", "found no split test"),
+     ("train", "test", "found case 12 of val or test without a label")],
 )  # fmt: skip
 def test_a_split_that_would_be_overruled_is_refused(old, new, told):
     """Neither do given test subjects train, nor do images without a label move to training."""
     cases = given_split()
     cases["split"] = cases["split"].replace(old, new)
     with pytest.raises(SettingError, match=told):
-        hand.split({"split_seed": 0}, cases)
+        hand.split_cases(cases, 0)
 
 
 def test_bad_cohorts_are_told():
-    with pytest.raises(SettingError, match="found 1 training subjects with label 1"):
-        hand.split({"split_seed": 0}, cohort(3, 9))
-    assert len(hand.split({"split_seed": 0}, cohort(4, 4))["test"]) == 4
+    with pytest.raises(SettingError, match="found 1 training subjects with osteoporosis 1"):
+        hand.split_cases(cohort(3, 9), 0)
+    assert len(hand.split_cases(cohort(4, 4), 0)["test"]) == 4
     for other in (0, np.nan):
         both = cohort(5, 5, 0)
         both.loc[0, "osteoporosis"] = other
-        with pytest.raises(SettingError, match="for subject s000; expected one label"):
-            hand.split({"split_seed": 0}, both)
+        with pytest.raises(SettingError, match="for subject s000; expected one per subject"):
+            hand.split_cases(both, 0)
 
 
 def test_squares_keep_the_aspect_and_lead_back(data_root):
-    data = hand.load(trial_of(), data_root)
+    data = hand.load(segmentation_trial(), data_root)
     assert data.images.shape == (34, 64, 64) and data.annotations.shape == (34, 1, 7, 64, 64)
     assert not data.images[:, :, :8].any() and data.images[:, :, 10:54].any((0, 1)).all()
     assert not data.masks[WITHOUT_M5, 6].any() and data.masks[:, :6].any((2, 3)).all()
@@ -143,14 +145,12 @@ def test_squares_keep_the_aspect_and_lead_back(data_root):
 
 
 def test_readers_draw_weighted_annotations(data_root):
-    data = hand.load(trial_of(readers=3, image_size=128), data_root)
+    data = hand.load(segmentation_trial(readers=3, image_size=128), data_root)
     assert data.annotations.shape == (34, 3, 7, 128, 128)
     assert data.beta == pytest.approx([0.5, 0.3, 0.2])
     one, two = data.annotations[0, 0, 1], data.annotations[0, 1, 1]
     truth = data.masks[0, 1]
     assert (one != two).any() and (one & truth).sum() / (one | truth).sum() > 0.6
-    with pytest.raises(SettingError, match="readers: found 2"):
-        hand.load(trial_of(readers=2), data_root)
 
 
 # --- training
@@ -158,9 +158,9 @@ def test_readers_draw_weighted_annotations(data_root):
 
 @pytest.mark.parametrize("readers", [1, 3])
 def test_the_gradient_reaches_router_noise_and_decoder(data_root, readers):
-    trial = trial_of(readers=readers)
+    trial = segmentation_trial(readers=readers)
     torch.manual_seed(0)
-    network, data = hand_segmentation.build(trial), hand.load(trial, data_root)
+    network, data = hand_segmentation.network(trial), hand.load(trial, data_root)
     batch = next(iter(hand_segmentation.batches(trial, data, np.arange(8))(0)))
     cap = hand_segmentation.RowCap(2, 4)
     found = hand_segmentation.loss_terms(cap, torch.from_numpy(data.beta), network, batch, 0)
@@ -190,36 +190,28 @@ def test_in_a_short_training_the_row_cap_rises_in_the_last_third():
     assert cap.first == 0.25 and values == [0.25, 0.25, 0.25, 1, 1]
 
 
-@pytest.mark.parametrize("method", hand.SEGMENTERS)
-def test_a_short_training_starts_at_the_shares_and_its_rate_falls_to_zero(
-    data_root, tmp_path, monkeypatch, method
-):
-    trial = trial_of(method, patience=None, epochs=3)
-    data, seen = hand.load(trial, data_root), []
-    learn = hand_segmentation.learn
-    monkeypatch.setattr(
-        hand_segmentation,
-        "learn",
-        lambda trial, network, *rest: (
-            seen.append(network.classifier.bias.detach().softmax(0)),
-            learn(trial, network, *rest),
-        )[1],
-    )
-    hand.train(trial, data_root, tmp_path)
-    shares = data.masks[hand.split(trial, data.cases)["train"]].mean((0, 2, 3))
-    assert seen[0][1:].numpy() == pytest.approx(shares, rel=1e-4)
-    rates = pd.read_csv(tmp_path / "history.csv")["learning_rate"]
-    assert rates.tolist() == pytest.approx([trial["learning_rate"] * n / 3 for n in (3, 2, 1)])
+@pytest.mark.parametrize("method", SEGMENTERS)
+def test_a_short_training_starts_at_the_shares_and_its_rate_falls_to_zero(data_root, method):
+    trial = segmentation_trial(method, patience=None, epochs=3)
+    data = hand.load(trial, data_root)
+    parts = hand.split(trial, data)
+    network = hand_segmentation.build(trial, data, parts, None)
+    shares = data.masks[parts["train"]].mean((0, 2, 3))
+    first_guess = network.classifier.bias.detach().softmax(0)[1:].numpy()
+    assert first_guess == pytest.approx(shares, rel=1e-4)
+    history = learn(hand_segmentation.learning(trial, network, data, parts), network)
+    expected = [trial.learning_rate * n / 3 for n in (3, 2, 1)]
+    assert history["learning_rate"].tolist() == pytest.approx(expected)
 
 
 def test_both_networks_learn_the_drawn_hands(data_root):
-    for method in hand.SEGMENTERS:
-        trial = trial_of(method, epochs=8, patience=9, batch_size=4)
+    for method in SEGMENTERS:
+        trial = segmentation_trial(method, epochs=8, patience=9, batch_size=4)
         data = hand.load(trial, data_root)
-        hand_segmentation.seed_everything(0)
-        network = hand_segmentation.build(trial)
-        parts = hand.split(trial, data.cases)
-        history = hand_segmentation.learn(trial, network, data, parts)
+        parts = hand.split(trial, data)
+        seed_everything(0)
+        network = hand_segmentation.build(trial, data, parts, None)
+        history = learn(hand_segmentation.learning(trial, network, data, parts), network)
         assert history["train_loss"].iloc[-1] < 0.9 * history["train_loss"].iloc[0], method
 
 
@@ -227,8 +219,8 @@ def test_both_networks_learn_the_drawn_hands(data_root):
 
 
 def test_a_trial_leaves_what_the_study_needs(trained, data_root):
-    trial, cases = trial_of(), hand.load_cases(data_root)
-    parts = hand.split(trial, cases)
+    trial, cases = segmentation_trial(), hand.load_cases(data_root)
+    parts = hand.split_cases(cases, trial.seed)
     table = pd.read_csv(trained / "metrics.csv", dtype={"case": str, "subject": str})
     held = cases.iloc[np.concatenate([parts["val"], parts["test"]])]
     assert set(table["case"]) == set(held["case"])
@@ -248,7 +240,7 @@ def test_a_trial_leaves_what_the_study_needs(trained, data_root):
     assert reliability["count"].sum() == len(held) * 64 * 64
     history = pd.read_csv(trained / "history.csv")
     assert {"train_loss", "row_cap", "val_ged", "val_dice"} <= set(history)
-    load_weights(trained / "weights.safetensors", hand_segmentation.build(trial))
+    load_weights(trained / WEIGHTS, hand_segmentation.network(trial))
 
 
 def test_patches_are_those_of_the_predicted_bones(trained, data_root):
@@ -266,7 +258,7 @@ def test_patches_are_those_of_the_predicted_bones(trained, data_root):
 
 
 def test_equal_trials_give_equal_bytes(trained, data_root, tmp_path):
-    hand.train(trial_of(), data_root, tmp_path)
+    hand_segmentation.train(segmentation_trial(), data_root, tmp_path)
     for name in ("history.csv", "metrics.csv", "bones.csv", "reliability.csv"):
         assert (tmp_path / name).read_bytes() == (trained / name).read_bytes()
 
@@ -283,15 +275,15 @@ def perfect(data, rows):
 
 
 def test_scores_of_a_perfect_and_of_a_wrong_prediction(data_root):
-    data, rows = hand.load(trial_of(), data_root), np.array([WITHOUT_M5, 4])
+    data, rows = hand.load(segmentation_trial(), data_root), np.array([WITHOUT_M5, 4])
     found = perfect(data, rows)
-    table, _ = scores.case_metrics(trial_of(), data, rows, found)
+    table, _ = scores.case_metrics(segmentation_trial(), data, rows, found)
     means = table.groupby("metric")["value"].mean()
     assert means[["dice", "iou", "detected", "matched_iou"]].tolist() == pytest.approx([1] * 4)
     assert means[["ged", "ece"]].tolist() == pytest.approx([0, 0], abs=1e-12)
     assert (table["case"] == f"h{WITHOUT_M5:02d}").sum() == 6 * 3 + 3  # the absent bone has none
     nothing = found._replace(masks=found.masks & False, samples=found.samples * 0)
-    table, _ = scores.case_metrics(trial_of(), data, rows, nothing)
+    table, _ = scores.case_metrics(segmentation_trial(), data, rows, nothing)
     means = table.groupby("metric")["value"].mean()
     assert means[["dice", "detected", "matched_iou"]].max() < 0.1 and means["ged"] > 1.8
 
@@ -309,32 +301,101 @@ def test_pooled_reliability_is_that_of_all_pixels():
 # --- trials
 
 
-@pytest.mark.parametrize("profile", PROFILES["hand"])
+@pytest.mark.parametrize("profile", STUDY.profiles)
 def test_trials_of_a_profile(profile, monkeypatch):
     monkeypatch.setattr(hand_trials, "imagenet_weights", lambda encoder: None)
-    segmentation, learning = hand_trials.study_trials(profile, 42, "cpu", "data")
-    seeds = PROFILES["hand"][profile]["seeds"]
+    segmentation, learning = make.hand_trials(profile)
+    seeds = STUDY.settings(profile)["seeds"]
     assert len(segmentation) == 2 * seeds and len(learning) == 13 * seeds
-    assert len({t["segmentation"] for t in learning}) == seeds
-    assert {t["split_seed"] for t in learning} == set(range(42, 42 + seeds))
+    assert len({t.segmentation for t in learning}) == seeds
+    assert (
+        {t.seed for t in segmentation} == {t.seed for t in learning} == set(range(42, 42 + seeds))
+    )
     for trial in (segmentation[0], learning[0], learning[-1]):
-        stored = json.loads(json.dumps(trial))
-        assert hand_trials.is_listed(stored) and not hand_trials.is_listed(stored | {"epochs": 999})
-        assert min(hand_trials.estimate(trial)) > 0
-    assert PROFILES["hand"][profile]["image_size"] % 64 == 0
+        assert STUDY.read_trial(trial.to_json()) == trial
+        assert STUDY.is_current_trial(trial, "data")
+        assert not STUDY.is_current_trial(replace(trial, epochs=999), "data")
+        assert min(STUDY.kind_of(trial).estimate(trial)) > 0
+    assert STUDY.settings(profile)["image_size"] % 64 == 0
+
+
+def test_patches_are_learnt_after_the_mixture_that_cuts_them():
+    sources = {"": Source("", "data", 34)}
+    segmentation, learning = stages = make.hand_trials()
+    mixture = STUDY.folder(segmentation[0], sources).name
+    assert {trial.needs for trial in learning} == {(mixture,)}
+    (first,), (second,) = STUDY.narrowed(stages, sources, ["supervised"])
+    assert (first.method, second.method) == ("mose", "supervised")
 
 
 def test_wrong_settings_are_told():
     with pytest.raises(SettingError, match="seed: found -1"):
-        hand_trials.segmentation_trials("smoke", -1)
+        make.hand_trials("smoke", -1)
     with pytest.raises(SettingError, match="readers: found 2"):
-        hand_trials.segmentation_trials("smoke", 1, readers=2)
+        make.hand_trials("smoke", 1, readers=2)
 
 
 def test_a_label_changes_the_datas_fingerprint(tmp_path):
     folder = make_hand_fixture(tmp_path / "hand", 6, 0)
-    before = hand_trials.data_fingerprint(str(tmp_path), "smoke")
+    before = hand.describe_data(str(tmp_path), "", 42)
     table = pd.read_csv(folder / "cases.csv", dtype=str)
     table.loc[0, "osteoporosis"] = "0"
     table.to_csv(folder / "cases.csv", index=False)
-    assert hand_trials.data_fingerprint(str(tmp_path), "smoke") != before
+    after = hand.describe_data(str(tmp_path), "", 42)
+    assert after[0] != before[0] and after[1] == before[1] == 6
+
+
+# --- a user's folder
+
+
+@pytest.mark.parametrize("given", [(), ("val",), ("val", "test")])
+@pytest.mark.parametrize("seed", range(12))
+def test_a_folder_is_refused_where_the_run_would_fail(tmp_path, seed, given):
+    rng = np.random.default_rng(seed)
+    count = int(rng.integers(8, 30))
+    labels = rng.choice(["0", "1", "", "TRUE", "false", "maybe"], count,
+                        p=[0.3, 0.25, 0.1, 0.15, 0.18, 0.02])  # fmt: skip
+    splits = rng.permutation(([*given] * 3 + [""] * count)[:count])
+    subjects = [f"s{n if rng.random() < 0.97 else 0}" for n in range(count)]
+    table = pd.DataFrame({"subject": subjects, "osteoporosis": labels, "split": splits})
+    table["split"] = table.groupby("subject")["split"].transform("first")
+    folder = tmp_path / "hand"
+    folder.mkdir()
+    (folder / "m").write_text("mask")
+    for number in range(count):
+        (folder / f"{number}.png").write_text(str(number))
+    images = [f"{number}.png" for number in range(count)]
+    table = table.assign(case=[f"c{n:03d}" for n in range(count)], image=images)
+    table.assign(**{f"mask_{name}": "m" for name in hand.MASKS}).to_csv(
+        folder / "cases.csv", index=False
+    )
+    cases = find_cases(tmp_path, "hand")
+    problems = hand.problems(folder, cases, pd.Series(False, cases.index))
+    try:
+        hand.split_cases(hand.load_cases(str(tmp_path)), seed)
+        refused = False
+    except (DataError, SettingError):
+        refused = True
+    assert bool(problems) == refused, problems
+
+
+def test_what_is_measured_on_the_bones():
+    """A shaft of two bright walls; the entropy is 0.3 nats in m2 and 0 elsewhere."""
+    image, m2 = np.zeros((120, 60)), np.zeros((120, 60), bool)
+    m2[10:110, 20:40] = True
+    image[10:110, 20:25] = image[10:110, 35:40] = 1.0
+
+    def values(m2_mask):
+        masks = {bone: m2_mask if bone == "m2" else m2 & False for bone in hand.BONES}
+        segmentation = Segmentation(masks, np.where(m2, 0.3, 0.0))
+        rows = measured(segmentation, Picture(image, None))
+        return {(row.structure, row.measure): (row.value, row.note) for row in rows}
+
+    measures = values(m2)
+    assert measures["m2", "mean_entropy"] == (pytest.approx(0.3), "")
+    value, note = measures["ulna", "mean_entropy"]
+    assert np.isnan(value) and note == NOTHING
+    index, note = measures["m2", "cortical_index"]
+    assert index == cortical_index(image, m2) and 0.3 < index < 0.7 and note == ""
+    index, note = values(m2 & False)["m2", "cortical_index"]
+    assert np.isnan(index) and "m2 is missing" in note
