@@ -15,13 +15,6 @@ ROOMS = 13
 STUDIES = {path.name for path in (ROOT / "lib" / "studies").iterdir() if path.is_dir()}
 STUDIES -= {"common", "__pycache__"}
 NO_STUDY = ("base", "training", "data", "figures", "evidence", "engine")
-# Files that name a study today; a file that no longer does must be taken off.
-KNOWN = {
-    "base/paths.py": {"humerus", "wrist", "pediatric", "knee", "hand"},
-    "engine/profiles.py": {"humerus", "wrist", "pediatric", "knee", "hand", "loss_transfer"},
-}
-BONES = {"data/joints.py": {"humerus"}, "figures/looks.py": {"humerus"}}  # the bone, no study
-
 MAX_FUNCTION_LINES = 59
 MAX_CODE_CELLS = 31
 MAX_CELL_LINES = 25
@@ -96,9 +89,9 @@ def test_only_studies_and_what_lies_above_name_a_study():
     for room in NO_STUDY:
         for file in (ROOT / "lib" / room).rglob("*.py"):
             name = str(file.relative_to(ROOT / "lib"))
-            if names := studies_named(file.read_text()) - BONES.get(name, set()):
+            if names := studies_named(file.read_text()):
                 named[name] = names
-    assert named == KNOWN
+    assert named == {}
 
 
 def test_names_of_studies_are_found():

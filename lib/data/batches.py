@@ -20,7 +20,7 @@ DEPTH = 2  # batches made ahead
 class Batches:
     """Call with an epoch for an iterator of (x, y, index) that depends only on (seed, epoch).
 
-    images uint8 N x H x W and masks bool N x K x H x W are what ``prepare_all`` gives, ``augment``
+    images uint8 N x H x W and masks bool N x K x H x W are the prepared ones, ``augment``
     is what ``augmenter`` makes, ``finish`` maps an image uint8 H x W to float32 C x H x W.
     x is float32 B x C x H x W, y float32 B x K x H x W, index int64 B (rows of ``images``).
     ``annotate`` maps augmented masks (bool K x H x W) to a float32 array of the same shape, which

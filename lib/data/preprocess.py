@@ -6,20 +6,12 @@ What comes before the augmentation is computed once (``prepare``), the rest in e
 (``finish``). Grey values are float32 in [0, 1] up to the contrast stretch and uint8 after it.
 """
 
-import sys
-import zlib
-from multiprocessing import parent_process
-
 import cv2
 import numpy as np
-import pandas as pd
 from skimage.filters import threshold_multiotsu
-from tqdm import tqdm
 
-from lib.base.errors import DataError, SettingError
-from lib.data.cases import load_case, load_structures
-from lib.data.crop import crop_to_limb, tight_crop
-from lib.data.problems import describe
+from lib.base.errors import SettingError
+from lib.data.crop import crop_to_limb
 
 CLAHE_CLIP = 0.01  # of the pixels of a tile, the definition of Matlab's adapthisteq
 CLAHE_TILES = (8, 8)
@@ -96,76 +88,6 @@ def propose_boxes(levels: np.ndarray, minimum: float = 0.001) -> np.ndarray:
         axis=1,
     )
     return boxes[area >= minimum * levels.size]
-
-
-def prepare(
-    case: dict, size: int = 256, variant: str = "whole", seed: int = 42
-) -> tuple[np.ndarray, np.ndarray]:
-    """Read a case and take it through the contrast stretch: (uint8, bool), both size x size.
-
-    ``variant``: "whole" is cropped to the limb, "tight" to the largest box, at a random place that
-    depends on the seed and the case; "plain" is resized only, grey levels as in the file. Raises
-    DataError for bad files and for "tight" without a box.
-    """
-    image, mask, _ = load_case(case)
-    if variant == "plain":
-        image, mask = resize(image, mask, size)
-        return _to_uint8(image), mask
-    if variant == "whole":
-        image, mask = crop_to_limb(image, mask)
-    elif variant == "tight":
-        image, mask = tight_crop(image, mask, seed=[seed, zlib.crc32(case["case"].encode())])
-    else:
-        raise SettingError(
-            f"variant: found {variant!r}; expected 'whole', 'tight' or 'plain'. Fix: choose one."
-        )
-    image, mask = resize(normalise(image), mask, size)
-    return _to_uint8(contrast_stretch(image)), mask
-
-
-def prepare_all(
-    cases: pd.DataFrame, size: int = 256, variant: str = "whole", seed: int = 42
-) -> tuple[np.ndarray, np.ndarray]:
-    """Images uint8 N x H x W and masks bool N x 1 x H x W of all cases, in their order.
-
-    Raises DataError as ``prepare`` does, and where there are no cases at all.
-    """
-    if cases.empty:
-        fix = "bring more images; a tight crop needs some with foreground (see data/README.md)"
-        raise DataError(describe(f"prepare ({variant})", "no cases", "at least one", fix))
-    bar = {"delay": 2, "file": sys.stdout}  # only where it takes a while
-    bar["disable"] = parent_process() is not None  # bars of several workers would mix
-    rows = tqdm(cases.to_dict("records"), f"prepare ({variant})", unit="case", **bar)
-    pairs = [prepare(case, size, variant, seed) for case in rows]
-    return np.stack([image for image, _ in pairs]), np.stack([mask for _, mask in pairs])[:, None]
-
-
-def prepare_structures(
-    cases: pd.DataFrame, structures: tuple[str, ...], size: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Central squares of all cases, resized; grey levels as in the file (knee, section 2.2.1).
-
-    Returns:
-        images uint8 N x S x S, masks bool N x K x S x S, side of a resized pixel in mm (NaN where
-        the spacing is unknown).
-
-    Raises:
-        DataError: for bad files and where the table lacks a structure.
-    """
-    bar = {"delay": 2, "file": sys.stdout, "disable": parent_process() is not None}
-    images, masks, spacings = [], [], []
-    for case in tqdm(cases.to_dict("records"), "prepare", unit="case", **bar):
-        image, whole, spacing_mm = load_structures(case, structures)
-        side, small = min(image.shape), []
-        top, left = ((length - side) // 2 for length in image.shape)
-        square = (slice(top, top + side), slice(left, left + side))
-        for mask in whole:
-            resized, mask = resize(image[square], mask[square], size)
-            small.append(mask)
-        images.append(_to_uint8(resized))
-        masks.append(np.stack(small))
-        spacings.append(spacing_mm[0] * side / size if spacing_mm else np.nan)
-    return np.stack(images), np.stack(masks), np.array(spacings)
 
 
 def imagenet_input(image: np.ndarray) -> np.ndarray:

@@ -157,12 +157,17 @@ class Study:
             data_root: folder that holds the study's folder; "" for data/<study> if it exists.
             profile: decides the number and size of the phantoms.
         """
-        settings = self.settings(profile)
+        self.settings(profile)  # known, or it says which are
         if self.find_data is not None:
             return self.find_data(data_root, profile)
         if paths.has_own_data(data_root, self.name):
             root = str(paths.data_root(data_root))
             return dict.fromkeys(self.variants(root) if self.variants else self.scenes, root)
+        return self.phantoms(profile)
+
+    def phantoms(self, profile: str) -> dict[str, str]:
+        """Data root of every variant's phantoms, of the profile's number and size."""
+        settings = self.settings(profile)
         return {
             variant: str(
                 phantom_root(

@@ -7,8 +7,8 @@ import pandas as pd
 
 from lib.base import paths
 from lib.base.files import digest, explained, locked, replacing
-from lib.data import phantom_files
 from lib.data.manifest import SYNTHETIC_MARK
+from lib.engine import phantom_files
 from lib.engine.code import code_of
 from lib.engine.workers import run_in_processes
 from lib.phantoms import SCENES, load_scene

@@ -35,7 +35,7 @@ def traces(history: pd.DataFrame, panels: Sequence[Trace]) -> Figure:
         panels: what to draw.
 
     Raises:
-        SettingError: for several datasets, an unknown method or no rows.
+        SettingError: for several datasets, or no rows.
     """
     require_columns(history, ["dataset", "method", "epoch"])
     columns = [panel.column for panel in panels]

@@ -224,8 +224,9 @@ def _unet(width: int, channels_out: int) -> KneeNetwork:
 
 
 def _from_library(family: Family, settings: dict[str, Any], channels_out: int) -> KneeNetwork:
-    options = family.options | settings | {"classes": channels_out, "upsampling": 1}
+    options = family.options | settings | {"classes": channels_out}
     parts: Any = family.library(encoder_weights=None, **options)
+    parts.segmentation_head[1] = nn.Identity()  # enlarges the logits, as ``KneeNetwork`` does
     auxiliary = None
     if family.auxiliary:
         channels = parts.encoder.out_channels[-2]

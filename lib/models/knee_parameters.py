@@ -9,7 +9,7 @@ with 4 output channels and the auxiliary heads.
 
 import pandas as pd
 
-from lib.models.knee_networks import NETWORKS, knee_network
+from lib.models.knee_networks import knee_network
 from lib.models.unet import count_parameters
 
 CHANNELS_OUT = 4
@@ -32,9 +32,9 @@ def parameter_table() -> pd.DataFrame:
     variant). All include the auxiliary head, which only training uses.
     """
     rows = []
-    for name in NETWORKS:
+    for name, theirs_of in MMSEGMENTATION.items():
         ours, quick = (count_parameters(knee_network(name, w)) for w in ("paper", "quick"))
-        theirs = MMSEGMENTATION[name]()
+        theirs = theirs_of()
         rows.append((name, ours, theirs, ours - theirs, REASONS[name], quick))
     columns = ["network", "ours", "mmsegmentation", "difference", "reason", "quick"]
     return pd.DataFrame(rows, columns=columns)

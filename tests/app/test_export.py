@@ -15,12 +15,12 @@ from lib.base import paths
 from lib.base.errors import OsteoBookError
 from lib.data.cases import find_cases
 from lib.data.manifest import SYNTHETIC_MARK, fingerprint
-from lib.studies.registry import TASKS
+from lib.studies.registry import STUDIES
 from tests.make.knee import make_knee_fixture
 from tests.make.trials import TRIALS, make_trial_folder
 
 
-@pytest.mark.parametrize("study", TASKS)
+@pytest.mark.parametrize("study", STUDIES)
 def test_the_file_takes_what_prediction_prepares(tmp_path, monkeypatch, study):
     monkeypatch.setattr(paths, "PHANTOMS", tmp_path / "none")
     folder = make_trial_folder(tmp_path / "t", TRIALS[study])
@@ -28,12 +28,12 @@ def test_the_file_takes_what_prediction_prepares(tmp_path, monkeypatch, study):
     assert difference <= 1e-4 and {p.name for p in out.iterdir()} == {"model.onnx", "model_card.md"}
     model = load_model(study, folder)
     image = np.random.default_rng(0).random((70, 90), np.float32)
-    inputs = model.task.prepare(model.trial, image).inputs
+    inputs = model.reader.prepare(model.trial, image).inputs
     session = onnxruntime.InferenceSession(str(out / "model.onnx"))
     (logits,) = session.run(None, {"image": inputs})
     with torch.no_grad():
         expected = model.network(torch.from_numpy(inputs)).numpy()
-    assert logits.shape[1] == len(model.structures) + model.task.classes
+    assert logits.shape[1] == len(model.structures) + model.reader.classes
     np.testing.assert_allclose(logits, expected, atol=1e-4)
     card = (out / "model_card.md").read_text()
     assert f"N x {' x '.join(map(str, inputs.shape[1:]))}." in card
@@ -49,11 +49,11 @@ def test_the_card_reports_the_trial(tmp_path, monkeypatch, capsys):
     card = (out / "model_card.md").read_text()
     for heading in ("Intended use", "Training data", "Metrics", "Limits", "Input and output"):
         assert f"## {heading}\n" in card
-    assert "**Not for clinical use.**" in card and TASKS["wrist"].limits[0] in card
+    assert "**Not for clinical use.**" in card and STUDIES["wrist"].reader.limits[0] in card
     assert "| first | dice | fraction | 0.700 | 0.200 | 3 |" in card  # of 0.5, 0.7, 0.9
     assert "| tp |" not in card and "3 images of 2 subjects" in card
     assert "**To be filled in:** where the images come from" in card and "ynthetic" not in card
-    assert f"| epochs | {TRIALS['wrist']['epochs']} |" in card
+    assert f"| epochs | {TRIALS['wrist'].epochs} |" in card
 
 
 @pytest.mark.parametrize(
@@ -116,11 +116,11 @@ def test_changed_code_is_stated_and_missing_metrics_are_an_error(tmp_path, monke
     monkeypatch.setattr(paths, "PHANTOMS", tmp_path / "none")
     folder = make_trial_folder(tmp_path / "t", TRIALS["wrist"])
     config = json.loads((folder / "config.json").read_text())
-    config["code"] = {"lib/models/unet.py": "0", "lib/training/loop.py": "0"}
+    config["modules"] = {"lib.models.unet": "0", "lib.training.loop": "0"}
     (folder / "config.json").write_text(json.dumps(config))
     export("wrist", folder, tmp_path / "out")
     card = (tmp_path / "out/model_card.md").read_text()
-    assert "changed since the training: lib/models/unet.py." in card
+    assert "changed since the training: lib.models.unet." in card
     assert "ynthetic" not in card
     metrics = pd.read_csv(folder / "metrics.csv")
     metrics["case"] = metrics["case"].map({"a": "wrist00000", "b": "wrist00001", "c": "wrist00010"})

@@ -9,7 +9,7 @@ from skimage.measure import label, regionprops
 
 from lib.base.errors import DataError, SettingError
 from lib.data.boxes import boxes_to_mask
-from lib.data.cases import find_cases, negatives
+from lib.data.cases import find_cases, load_case
 from lib.data.crop import Window, crop_to_limb, limb_window, tight_crop, tight_window
 from lib.data.preprocess import (
     contrast_stretch,
@@ -19,11 +19,10 @@ from lib.data.preprocess import (
     multi_otsu,
     normalise,
     pipeline_steps,
-    prepare,
-    prepare_all,
     propose_boxes,
     resize,
 )
+from lib.studies.wrist.data import prepare
 from tests.make.wrist import make_yolo_fixture
 
 
@@ -209,39 +208,8 @@ def cases(tmp_path_factory):
     return find_cases(root, "wrist")
 
 
-def test_prepared_cases_are_stacked_in_order(cases):
-    images, masks = prepare_all(cases, size=64)
-    assert images.shape == (9, 64, 64) and images.dtype == np.uint8
-    assert masks.shape == (9, 1, 64, 64) and masks.dtype == bool
-    assert (masks.any(axis=(1, 2, 3)) != negatives(cases)).all()
-    one, mask = prepare(cases.iloc[4].to_dict(), size=64)
-    np.testing.assert_array_equal(one, images[4])
-    np.testing.assert_array_equal(mask, masks[4, 0])
-    assert images.min() == 0 and images.max() == 255
-
-
-@pytest.mark.parametrize("variant", ["whole", "tight"])
-def test_no_cases_at_all_are_an_error(cases, variant):
-    with pytest.raises(DataError, match=rf"prepare \({variant}\): found no cases; .*Fix: bring"):
-        prepare_all(cases[:0], 64, variant)
-
-
-def test_tight_variant_depends_on_seed_and_case_only(cases):
-    positive = cases[~negatives(cases)]
-    _, masks = prepare_all(positive, 64, "tight", seed=1)
-    np.testing.assert_allclose(masks.mean(axis=(1, 2, 3)), 0.76, atol=0.06)
-    _, backwards = prepare_all(positive.iloc[::-1], 64, "tight", seed=1)
-    np.testing.assert_array_equal(masks, backwards[::-1])
-    _, other = prepare_all(positive, 64, "tight", seed=2)
-    assert (masks != other).any()
-    with pytest.raises(DataError, match="leave negatives out"):
-        prepare_all(cases, 64, "tight")
-    with pytest.raises(SettingError, match="found 'wide'; expected 'whole', 'tight' or 'plain'"):
-        prepare(cases.iloc[0].to_dict(), 64, "wide")
-
-
 def test_finish_gives_one_or_two_channels(cases):
-    image, _ = prepare(cases.iloc[0].to_dict(), size=64)
+    image = prepare(load_case(cases.iloc[0].to_dict())[0], 64).pictures[0]
     x = finish(image)
     assert x.shape == (1, 64, 64) and x.dtype == np.float32 and x.min() >= 0 and x.max() == 1
     np.testing.assert_array_equal(x[0] * 255, equalise(median_filter(image)))

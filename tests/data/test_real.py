@@ -10,7 +10,7 @@ from lib.app.check_data import check
 from lib.base.paths import ROOT
 from lib.data.cases import find_cases, load_case, negatives
 from lib.data.crop import limb_window
-from lib.data.preprocess import prepare_all
+from lib.studies.wrist.data import prepared_cases
 
 REAL = Path(os.environ.get("OSTEOBOOK_REAL", ROOT.parent / "shared" / "real"))
 pytestmark = [
@@ -57,8 +57,8 @@ def test_no_fracture_box_is_cut_off_and_most_images_are_cut(cases):
 
 def test_prevalence_of_whole_and_tight_images(cases):
     positive = cases[~negatives(cases)]
-    _, whole = prepare_all(positive, 128)
-    _, tight = prepare_all(positive, 128, "tight")
+    _, whole = prepared_cases(positive, "whole", 128, 42)
+    _, tight = prepared_cases(positive, "tight", 128, 42)
     assert whole.any(axis=(1, 2, 3)).all()  # no box is lost on the way to 128 pixels
     assert 0.01 < whole.mean() < 0.04
     assert abs(np.median(tight.mean(axis=(1, 2, 3))) - 0.76) < 0.01

@@ -198,7 +198,7 @@ def test_png_has_200_dpi(folder):
 
 SAME_TWICE = """
 from lib import figures
-from tests.test_figures import history, metrics
+from tests.figures.test_figures import wrist_figures, history, metrics
 figures.save(figures.metric_distributions(metrics(20), ("f1",)), "wrist", "violins", metrics(20))
 figures.save(wrist_figures.loss_curves(history()), "wrist", "curves", synthetic=True)
 """

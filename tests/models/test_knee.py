@@ -12,7 +12,15 @@ from lib.base.errors import OsteoBookError, SettingError
 from lib.engine.complexity import gigaflops
 from lib.metrics import dice
 from lib.models import pretrained
-from lib.models.knee_networks import NETWORKS, R10, WIDTHS, encoder_of, knee_network
+from lib.models.knee_networks import (
+    NETWORKS,
+    R10,
+    R50C,
+    WIDTHS,
+    Family,
+    encoder_of,
+    knee_network,
+)
 from lib.models.knee_parameters import parameter_table
 from lib.models.pooling import AveragePool, pool_by_products
 from lib.models.pretrained import CLASSIFIERS, imagenet_weights, published_at
@@ -144,6 +152,16 @@ def test_same_logits_as_the_library_with_the_same_weights(name):
     theirs.segmentation_head.load_state_dict(network.last[1].state_dict())
     x = torch.randn(2, 3, 64, 64)
     torch.testing.assert_close(network(x), interpolate(theirs.eval()(x), (64, 64), mode="bilinear"))
+
+
+@pytest.mark.parametrize("library", [smp.Linknet, smp.Unet, smp.FPN])
+def test_a_further_network_of_the_library_is_one_line(library, monkeypatch):
+    family = Family({"encoder_name": R50C}, {"encoder_name": R10}, library)
+    monkeypatch.setitem(NETWORKS, "further", family)
+    network = knee_network("further", "quick")
+    logits, auxiliary = network.forward_with_auxiliary(torch.zeros(2, 3, 64, 96))
+    assert logits.shape == auxiliary.shape == (2, 4, 64, 96)
+    assert "further" not in set(parameter_table()["network"])
 
 
 def test_impossible_images_and_settings_are_named():

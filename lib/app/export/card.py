@@ -3,7 +3,6 @@
 The card holds what the code knows; what it cannot know stands there as to be filled in.
 """
 
-import importlib
 import json
 import warnings
 from pathlib import Path
@@ -19,10 +18,10 @@ from lib.base.errors import OsteoBookError
 from lib.base.files import replacing
 from lib.base.tables import read_table
 from lib.data.manifest import SYNTHETIC_MARK, synthetic_note
+from lib.data.prepared import THRESHOLD
 from lib.engine.onnx_export import TOLERANCE, export_onnx
 from lib.engine.trials import DATA_RECORD
 from lib.phantoms import SCENES
-from lib.studies.registry import THRESHOLD
 
 BLANK = np.zeros((64, 64), np.float32)
 COUNTS = ("tp", "fp", "fn", "tn")  # of pixels, which say nothing without their sum
@@ -33,7 +32,7 @@ def export(study: str, weights: str | Path, out: str | Path | None = None) -> tu
     """Write model.onnx (images -> logits), compared with the network, and model_card.md.
 
     Args:
-        study: a key of ``TASKS``.
+        study: a name in ``lib.studies.registry.STUDIES``.
         weights: folder of a trial: config.json, weights.safetensors and metrics.csv.
         out: default: figures/<study>/private/exported/<name of the trial's folder>.
 
@@ -48,7 +47,7 @@ def export(study: str, weights: str | Path, out: str | Path | None = None) -> tu
     metrics = _metrics(model.folder)
     name = model.folder.resolve().name
     out = Path(out or default_folder(study, "exported") / name).expanduser()
-    shape = model.task.prepare(model.trial, BLANK).inputs.shape[1:]
+    shape = model.reader.prepare(model.trial, BLANK).inputs.shape[1:]
     with warnings.catch_warnings():
         # Networks check the size of their images, which is fixed in the file.
         warnings.simplefilter("ignore", torch.jit.TracerWarning)
@@ -86,23 +85,23 @@ def model_card(
         shape: C, H, W of its input.
         difference: largest difference of a logit between file and network.
     """
-    task, trial = model.task, model.trial
+    reader, trial = model.reader, model.config["trial"]
     parameters = sum(p.numel() for p in model.network.parameters())
     sections = {
-        "Intended use": [task.purpose, "For research and teaching. **Not for clinical use.**"],
+        "Intended use": [reader.purpose, "For research and teaching. **Not for clinical use.**"],
         "Training data": _data_lines(model, metrics["case"]),
         "Metrics": [
-            f"Of the trial's own {task.scored} ({trial['dataset']}, fold {trial['fold']}, seed "
+            f"Of the trial's own {reader.scored} ({trial['variant']}, fold {trial['fold']}, seed "
             f"{trial['seed']}), {_count(metrics)}; mean and standard deviation over images.",
             _metrics_table(metrics),
         ],
         "Limits": _bullets(
             "Trained once, from one source of images; other devices, positions, ages and diseases "
             "were not tested.",
-            *task.limits,
+            *reader.limits,
         ),
         "Input and output": _bullets(
-            f"`image`: float32 N x {' x '.join(map(str, shape))}. {task.seen}.",
+            f"`image`: float32 N x {' x '.join(map(str, shape))}. {reader.seen}.",
             _logits_line(model, shape),
             f"Largest difference of a logit between file and network on random images: "
             f"{difference:.1g} (at most {TOLERANCE:g} is let pass).",
@@ -118,12 +117,12 @@ def model_card(
 
 def _logits_line(model: Model, shape: tuple[int, int, int]) -> str:
     """What the channels are and how they become masks."""
-    names = [*(["background"] if model.task.classes else []), *model.structures]
+    names = [*(["background"] if model.reader.classes else []), *model.structures]
     rule = (
         f"A pixel belongs to a structure where the sigmoid, enlarged to the image, is at least "
         f"{THRESHOLD}; structures may overlap."
     )
-    if model.task.classes:
+    if model.reader.classes:
         rule = "A pixel belongs to the largest, the softmax over channels is its probability."
     size = f"N x {len(names)} x {shape[1]} x {shape[2]}"
     return f"`logits`: float32 {size}: {', '.join(names)}. {rule}"
@@ -154,18 +153,17 @@ def trained_on_phantoms(model: Model) -> str:
     Trials tell since they keep a record of their data; for older ones the phantoms on this machine
     are compared by content.
     """
-    trial = model.trial
     if (record := model.folder / DATA_RECORD).is_file():
         return json.loads(record.read_text(encoding="utf-8"))["note"]
-    study = importlib.import_module(f"lib.studies.{trial['study']}.trials")
-    for mark in sorted(paths.PHANTOMS.glob(f"[!.]*/{trial['study']}/{SYNTHETIC_MARK}")):
+    study = model.study
+    for mark in sorted(paths.PHANTOMS.glob(f"[!.]*/{study.name}/{SYNTHETIC_MARK}")):
         root = str(mark.parent.parent)
+        seed = getattr(model.trial, "split_seed", model.trial.seed)
         try:
-            seed = trial.get("split_seed", trial["seed"])
-            _, found = study.trials_and_fingerprint("smoke", root, seed, "cpu")
+            fingerprint, _ = study.describe_data(root, model.trial.variant, seed)
         except (OsteoBookError, OSError):  # incomplete phantoms
             continue
-        if model.config["data"] in (found.values() if isinstance(found, dict) else [found]):
+        if model.config["data"] == fingerprint:
             return synthetic_note(mark.parent)
     return ""
 

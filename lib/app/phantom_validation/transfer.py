@@ -1,11 +1,18 @@
 """Whether phantoms teach something about real pictures: the wrist study's plain U-Net."""
 
+from dataclasses import replace
+
 import pandas as pd
 
+from lib.data.prepared import THRESHOLD
+from lib.engine.study import Source
+from lib.engine.supervised import learn
 from lib.engine.workers import run_in_processes
-from lib.studies.wrist import learn as wrist
+from lib.studies.wrist import STUDY, learn as wrist
+from lib.studies.wrist.data import load
+from lib.studies.wrist.methods import BASELINE
 from lib.studies.wrist.results import against_baselines, pooled_scores, trivial_baselines
-from lib.studies.wrist.trials import find_data, trials
+from lib.studies.wrist.trials import WristTrial
 from lib.training.loop import seed_everything
 
 # What the network has learnt from before it meets the real test pictures
@@ -32,7 +39,7 @@ def transfer(
         Pooled scores of each arm and of the predictions that look at no image, and differences of
         the arms to training from scratch and to the control; 95 % intervals over subjects.
     """
-    phantoms = find_data("phantoms", profile)
+    phantoms = STUDY.phantoms(profile)[""]
     listed = [_trial(profile, seed, number) for number in range(seeds)]
     jobs = [(trial, real_root, phantoms, arm) for trial in listed for arm in ARMS]
     arms = pd.concat(run_in_processes(run_arm, jobs, what="transfer", unit="training"))
@@ -41,20 +48,21 @@ def transfer(
     return pooled_scores(metrics, seed), against_baselines(arms, seed, baselines=ARMS[:2])
 
 
-def run_arm(trial: dict, real_root: str, phantom_root: str, arm: str) -> pd.DataFrame:
+def run_arm(trial: WristTrial, real_root: str, phantom_root: str, arm: str) -> pd.DataFrame:
     """One arm of one seed: metrics of the real test cases."""
-    real, phantoms = wrist.load(trial, real_root), wrist.load(trial, phantom_root)
+    real, phantoms = load(trial, real_root), load(trial, phantom_root)
     lessons = dict(zip(ARMS, ([real], [real, real], [phantoms], [phantoms, real]), strict=True))
-    seed_everything(trial["seed"])
+    seed_everything(trial.seed)
     model = wrist.network(trial)
     for number, lesson in enumerate(lessons[arm]):
-        wrist.learn(trial | {"seed": trial["seed"] + APART * number}, model, lesson)
-    predicted = wrist.predict(trial, model, real["test"]) > wrist.THRESHOLD
-    return wrist.case_metrics(trial | {"method": arm}, real["test"], predicted)
+        own = replace(trial, seed=trial.seed + APART * number)
+        learn(wrist.learning(own, model, lesson, lesson), model)
+    masks = wrist.predict(trial, model, real["test"]) > THRESHOLD
+    return wrist.case_metrics(replace(trial, method=arm), real["test"], masks)
 
 
-def _trial(profile: str, seed: int, number: int) -> dict:
+def _trial(profile: str, seed: int, number: int) -> WristTrial:
     """The wrist study's baseline training, with the splits of ``seed``."""
-    listed = trials(profile, seed)
-    chosen = next(t for t in listed if t["method"] == wrist.BASELINE and t["dataset"] == "whole")
-    return chosen | {"seed": seed + number}
+    (listed,) = STUDY.trials(profile, seed, "cpu", {"": Source("", "", 0)})
+    chosen = next(t for t in listed if t.method == BASELINE and t.variant == "whole")
+    return replace(chosen, seed=seed + number)

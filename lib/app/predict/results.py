@@ -1,6 +1,5 @@
 """Predictions of many images as files: masks, overlays, one table of measurements."""
 
-import importlib
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -64,7 +63,6 @@ def predict(
         OsteoBookError: if there is no such model or image, or ``out`` cannot be written.
     """
     model = load_model(study, weights)
-    importlib.import_module(f"lib.studies.{study}.figures")  # for its colours
     model.network.to(pick_device(device))
     out = Path(out or default_folder(study, "predicted")).expanduser().resolve()
     files = find([Path(image).expanduser() for image in images], model.reader.files, out)

@@ -16,9 +16,8 @@ from lib.app.report.ledger import NOT_RUN, PHANTOM, ledger
 from lib.base import paths
 from lib.base.errors import OsteoBookError
 from lib.base.files import write_table
-from lib.engine.profiles import profile_settings
 from lib.evidence.claims import claims_of
-from lib.studies.registry import TASKS
+from lib.studies.registry import STUDIES
 
 STATED, NOT_STATED = "stated", "not stated"
 NO_PATIENTS = "does not apply on phantoms"
@@ -40,7 +39,7 @@ def checklist(study: str, claims: pd.DataFrame | None = None) -> pd.DataFrame:
     Of the run on phantoms, or where there is none of the run on real images.
 
     Args:
-        study: one of ``lib.base.paths.STUDIES``.
+        study: a name in ``lib.studies.registry.STUDIES``.
         claims: the ledger; read anew if left out.
     """
     claims = ledger() if claims is None else claims
@@ -60,16 +59,16 @@ def checklist(study: str, claims: pd.DataFrame | None = None) -> pd.DataFrame:
 
 
 def _of_design(study: str, run: pd.DataFrame) -> dict[int, tuple[str, str]]:
-    """What holds whatever the data: the study's texts with the profile's numbers, its task."""
-    task, card = TASKS[study], "lib/prediction"
+    """What holds whatever the data: the study's texts with the profile's numbers."""
+    reader, card = STUDIES[study].reader, f"lib/studies/{study}/predict.py"
     settings = _flat_settings(study, run)
-    texts = _texts(study, settings | {"seen": task.seen, "refused": REFUSED})
+    texts = _texts(study, settings | {"seen": reader.seen, "refused": REFUSED})
     hidden = ("weights", "phantoms", "phantom_size")  # told by items 24 and 7
     listed = ", ".join(f"{name} = {v}" for name, v in settings.items() if name not in hidden)
     return {
         6: ("Rebuilds a published method and compares its variants; no new tool", "README.md"),
-        9: (task.seen, card),
-        11: (task.purpose, card),
+        9: (reader.seen, card),
+        11: (reader.purpose, card),
         13: (REFUSED, "lib/app/check_data.py"),
         25: (f"{_profile(run)} profile: {listed}", PROFILE),
         39: ("None: for research and teaching, not for clinical use", card),
@@ -77,7 +76,7 @@ def _of_design(study: str, run: pd.DataFrame) -> dict[int, tuple[str, str]]:
 
 
 def _flat_settings(study: str, run: pd.DataFrame) -> dict:
-    return pd.json_normalize(profile_settings(study, _profile(run))).to_dict("records")[0]
+    return pd.json_normalize(STUDIES[study].settings(_profile(run))).to_dict("records")[0]
 
 
 def _texts(study: str, known: dict) -> dict[int, str]:
@@ -99,8 +98,8 @@ def _of_phantoms(study: str, design: dict[int, tuple[str, str]]) -> dict[int, tu
 
 def _of_notebook(study: str) -> dict[int, tuple[str, str]]:
     """Title, summary, claim and limits, as the study's notebook has them."""
-    notebook = paths.NOTEBOOKS / f"{paths.STUDIES[study]}.ipynb"
-    if not notebook.exists():
+    notebook = paths.notebooks().get(study)
+    if notebook is None:
         return {}
     cells = nbformat.read(notebook, as_version=4).cells
     texts = [cell.source for cell in cells if cell.cell_type == "markdown"]
@@ -195,7 +194,7 @@ def _joined(text: str) -> str:
 def write() -> list[Path]:
     """Write ``figures/<study>/checklist.csv`` of every study; returns those that changed."""
     claims, changed = ledger(), []
-    for study in paths.STUDIES:
+    for study in STUDIES:
         path = paths.FIGURES / study / "checklist.csv"
         before = path.read_bytes() if path.exists() else b""
         write_table(checklist(study, claims), path)

@@ -16,8 +16,8 @@ from lib.app.report.readme import write_part
 from lib.base import paths
 from lib.base.errors import OsteoBookError, SettingError
 from lib.base.files import write_table
-from lib.engine.profiles import profile_settings
 from lib.evidence.claims import VERDICTS, Estimate, claims_of
+from lib.studies.registry import STUDIES
 
 NOT_RUN = "not run"
 PHANTOM, REAL = "phantom", "real"
@@ -72,7 +72,7 @@ def _results(study: str, place: Path) -> pd.DataFrame:
             f"claims_all.csv. Fix: ./run_all.sh --only {study}"
         )
     command = f"./run_all.sh --only {study} --profile {source['profile']} --seed {source['seed']}"
-    count = profile_settings(study, source["profile"]).get("seeds", 1)
+    count = STUDIES[study].settings(source["profile"]).get("seeds", 1)
     seeds = source.get("seeds", range(source["seed"], source["seed"] + count))
     return found.reindex(columns=["claim", *OURS]).assign(  # older tables have no estimate
         data=PHANTOM if source["synthetic"] else REAL,

@@ -5,6 +5,7 @@ from torch import nn
 from lib.models.mobilenet import mobilenet_segmenter
 from lib.studies.common.reader import IMAGENET, NO_UNCERTAINTY, Reader
 from lib.studies.humerus.data import prepare_for
+from lib.studies.humerus.figures import looks  # noqa: F401 - registers the colours of overlays
 from lib.studies.humerus.learn import STRUCTURE
 from lib.studies.humerus.trials import HumerusTrial
 

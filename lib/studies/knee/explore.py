@@ -14,7 +14,13 @@ from lib.studies.common.dice_savings import dice_savings
 from lib.studies.knee.data import STRUCTURES, load, split
 from lib.studies.knee.figures import STRUCTURES as COLOURS, loss_explorer
 from lib.studies.knee.learn import fractions
-from lib.studies.knee.losses import MIXES, Terms, needs_distance
+from lib.studies.knee.losses import (
+    MIXES,
+    Terms,
+    needs_distance,
+    scaled_boundary,
+    shifted_boundary,
+)
 from lib.studies.knee.pictures import final_model
 from lib.studies.knee.trials import KneeTrial
 from lib.training.loop import mixed_precision
@@ -85,7 +91,7 @@ def cost_and_gradient(
     if mix.dice:
         cost = cost + mix.dice * weight * dice_savings(p, mask) * mask.size
     if distance is not None:
-        unit = masks.shape[-1] if mix.form == "scaled" else 1
-        share = p - mask if mix.form == "shifted" else p
+        unit = masks.shape[-1] if mix.form is scaled_boundary else 1
+        share = p - mask if mix.form is shifted_boundary else p
         cost = cost + mix.boundary * weight * distance[0, k].numpy() / unit * share
     return cost, gradient[0, k].numpy()

@@ -10,6 +10,7 @@ from lib.studies.common.measures import NO_SPACING, Measure, Spacing
 from lib.studies.common.radiographs import Picture, Segmentation
 from lib.studies.common.reader import IMAGENET, NO_UNCERTAINTY, Reader
 from lib.studies.knee.data import STRUCTURES, prepare_for
+from lib.studies.knee.figures import looks  # noqa: F401 - registers the colours of overlays
 from lib.studies.knee.learn import network as trained_network
 from lib.studies.knee.trials import KneeTrial
 

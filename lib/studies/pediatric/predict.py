@@ -7,6 +7,7 @@ from torch import nn
 from lib.studies.common.reader import Reader
 from lib.studies.common.volumes import VOLUMES
 from lib.studies.pediatric.data import prepare_for
+from lib.studies.pediatric.figures import looks  # noqa: F401 - registers the colours of overlays
 from lib.studies.pediatric.learn import segmentation_network
 from lib.studies.pediatric.trials import NetworkTrial, PediatricTrial
 

@@ -117,6 +117,20 @@ def _load(
     return parts
 
 
+def prepared_cases(
+    cases: pd.DataFrame, variant: str, size: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Images uint8 N x S x S and masks bool N x 1 x S x S of all cases, in their order.
+
+    Raises:
+        DataError: for bad files, a tight crop without a box, and where there are no cases at all.
+    """
+    rows = rows_to_prepare(cases, f"prepare {variant}")
+    pairs = [_pair(row, variant, size, seed) for row in rows]
+    images, masks = (np.stack(arrays) for arrays in zip(*pairs, strict=True))
+    return images, masks
+
+
 def _pair(case: dict, variant: str, size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Picture and mask (1 x S x S) of one case; a tight crop depends on the seed and the case."""
     image, mask, _ = load_case(case)

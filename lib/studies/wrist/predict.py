@@ -2,6 +2,7 @@
 
 from lib.studies.common.reader import NO_UNCERTAINTY, Reader
 from lib.studies.wrist.data import prepare_for
+from lib.studies.wrist.figures import looks  # noqa: F401 - registers the colours of overlays
 from lib.studies.wrist.learn import STRUCTURE, network
 from lib.studies.wrist.trials import WristTrial
 

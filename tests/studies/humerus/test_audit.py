@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import t
 
 from lib.studies.humerus import audit
-from lib.studies.humerus.learner import PRINTED
+from lib.studies.humerus.methods import PRINTED
 
 
 def test_table_has_every_printed_method_with_both_metrics():

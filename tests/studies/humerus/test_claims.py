@@ -6,7 +6,7 @@ import pytest
 
 from lib.evidence.statistics import summary
 from lib.studies.humerus import claims as humerus_claims
-from lib.studies.humerus.learner import METHODS
+from lib.studies.humerus.methods import METHODS
 
 PATIENTS = 40
 SHIFTS = {  # Dice above BCE; the distance is 100 (1 - Dice)

@@ -5,13 +5,13 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 import pytest
-from lib.studies.humerus.learner import METHODS as TRAINED
 from matplotlib.colors import to_rgb
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 from lib.figures.looks import method_style
 from lib.losses import signed_distance
 from lib.studies.humerus import figures
+from lib.studies.humerus.methods import METHODS as TRAINED
 
 
 def foot(figure):

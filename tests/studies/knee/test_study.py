@@ -25,7 +25,21 @@ from lib.losses import (
 from lib.metrics import evaluate_case
 from lib.studies.knee import STUDY, data as knee_data, learn as knee, trials as knee_trials
 from lib.studies.knee.audit_tables import table_2
-from lib.studies.knee.losses import AUXILIARY, EXTRA, MIXES, VARIANTS, Mix, Terms
+from lib.studies.knee.losses import (
+    AUXILIARY,
+    EXTRA,
+    MIXES,
+    VARIANTS,
+    Mix,
+    Terms,
+    edge_boundary,
+    equal_weights,
+    loss_table,
+    printed_weights,
+    raw_boundary,
+    scaled_boundary,
+    shifted_boundary,
+)
 from lib.studies.knee.stopping import PAPER, stopping
 from lib.training import loop as training
 from tests.make.knee import SPACING_MM, STRUCTURES, WITHOUT_TENDON, make_knee_fixture
@@ -134,9 +148,13 @@ def test_the_grid_is_the_papers_55_models_in_its_order():
     for method, (ce2, dice, bd) in zip(ours, shares, strict=True):
         mix = MIXES[method.split("/")[1]]
         if method.endswith("ce1"):
-            assert mix.region == "equal" and (mix.ce, mix.dice, mix.boundary) == (1, 0, 0)
+            assert mix.region is equal_weights and (mix.ce, mix.dice, mix.boundary) == (1, 0, 0)
         else:
-            assert mix.region == "area" and (mix.ce, mix.dice, mix.boundary) == (ce2, dice, bd)
+            assert mix.region is region_area_weights and (mix.ce, mix.dice, mix.boundary) == (
+                ce2,
+                dice,
+                bd,
+            )
 
 
 @pytest.mark.parametrize("profile", STUDY.profiles)
@@ -187,14 +205,18 @@ def pair(seed=0, size=24):
 def test_each_configuration_is_the_sum_its_row_says(name):
     mix, (z, y, phi) = MIXES[name], pair()
     area = region_area_weights(FRACTIONS)
-    region = {"equal": [0.25] * 4, "area": area, "printed": PRINTED_WEIGHTS}[mix.region]
-    internal = foreground_class_weights(FRACTIONS) if mix.internal == "balanced" else None
+    region = {
+        equal_weights: [0.25] * 4,
+        region_area_weights: area,
+        printed_weights: PRINTED_WEIGHTS,
+    }[mix.region]
+    internal = foreground_class_weights(FRACTIONS) if mix.internal else None
     inside = area if name in EXTRA else None
     boundary = {
-        "raw": lambda: boundary_loss(z, y, phi, raw=True, region_weights=inside),
-        "scaled": lambda: boundary_loss(z, y, phi / 24, raw=True),
-        "shifted": lambda: boundary_loss(z, y, phi),
-        "edge": lambda: edge_cross_entropy(z, y),
+        raw_boundary: lambda: boundary_loss(z, y, phi, raw=True, region_weights=inside),
+        scaled_boundary: lambda: boundary_loss(z, y, phi / 24, raw=True),
+        shifted_boundary: lambda: boundary_loss(z, y, phi),
+        edge_boundary: lambda: edge_cross_entropy(z, y),
     }[mix.form]()
     expected = mix.ce * dual_level_cross_entropy(z, y, torch.as_tensor(region), internal)
     expected = expected + mix.dice * dice_loss(z, y, exponent=2, region_weights=inside)
@@ -204,6 +226,11 @@ def test_each_configuration_is_the_sum_its_row_says(name):
     assert set(found) - {"loss"} == {
         f"{term}_loss" for term in ("ce", "dice", "boundary") if getattr(mix, term)
     }
+
+
+def test_the_table_of_losses_names_its_functions():
+    row = loss_table().loc["ce2_bd_50_50_edge"]
+    assert (row["region"], row["form"]) == ("region_area_weights", "edge_boundary")
 
 
 def test_any_loss_can_be_taken_alone():

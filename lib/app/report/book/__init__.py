@@ -41,7 +41,9 @@ def write_book() -> Path:
     OsteoBookError if the folder cannot be written.
     """
     folder = paths.FIGURES / "book"
-    chapters = [read_chapter(study, name, folder) for study, name in paths.STUDIES.items()]
+    chapters = [
+        read_chapter(study, notebook.stem, folder) for study, notebook in paths.notebooks().items()
+    ]
     claims, audit = ledger.ledger(), report.report()
     shared = {"chapters": chapters, "parts": PARTS, "css": _css(), "claims": claims}
     pages = {
@@ -90,7 +92,7 @@ def verdicts_of(study: str, claims: pd.DataFrame) -> dict[str, dict[str, int]]:
 
 
 def _checklists(claims: pd.DataFrame) -> list[dict]:
-    tables = (checklist(study, claims).assign(study=study) for study in paths.STUDIES)
+    tables = (checklist(study, claims).assign(study=study) for study in paths.notebooks())
     return _records(pd.concat(tables))
 
 

@@ -27,7 +27,7 @@ def monitors(history: pd.DataFrame) -> Figure:
             and fold, seed where there are several runs.
 
     Raises:
-        SettingError: for several datasets, an unknown method or no rows.
+        SettingError: for several datasets, or no rows.
     """
     require_columns(history, ["dataset", "method", "epoch", "train_loss"])
     run = [name for name in ("method", "fold", "seed") if name in history]

@@ -20,7 +20,7 @@ def reliability(table: pd.DataFrame, of: str = "pixels") -> Figure:
         of: what the counts count.
 
     Raises:
-        SettingError: for missing columns, values outside [0, 1], an unknown method or a method
+        SettingError: for missing columns, values outside [0, 1], or a method
             without counts.
     """
     require_columns(table, ["method", *COLUMNS])

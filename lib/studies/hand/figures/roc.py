@@ -43,7 +43,7 @@ def roc_bands(predictions: pd.DataFrame, n_resamples: int = 2000, seed: int = 0)
         seed: of the resampling.
 
     Raises:
-        SettingError: for missing columns, probabilities outside [0, 1], an unknown method, or a
+        SettingError: for missing columns, probabilities outside [0, 1], or a
             training without both labels.
     """
     require_columns(predictions, ["method", "subject", "label", "probability"])

@@ -30,7 +30,7 @@ def tables_beside_paper(table: pd.DataFrame, kind: str = "mean") -> Figure:
         kind: "mean", the scores; "delta", what the ablations change.
 
     Raises:
-        SettingError: for an unknown kind, missing columns or an unknown method.
+        SettingError: for an unknown kind, or missing columns.
     """
     if kind not in KINDS:
         raise SettingError(f"kind: found '{kind}'; expected one of {', '.join(KINDS)}.")

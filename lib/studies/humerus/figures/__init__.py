@@ -10,6 +10,7 @@ from lib.figures import (
     save,
     save_table,
 )
+from lib.figures.explore import explore
 from lib.studies.humerus.figures import looks
 from lib.studies.humerus.figures.boundary import distance_map, runaway
 from lib.studies.humerus.figures.folds import folds_beside_paper
@@ -17,6 +18,7 @@ from lib.studies.humerus.figures.panels import augmented, overlay_methods
 from lib.studies.humerus.figures.weights import term_weights
 
 __all__ = [
+    "explore",
     "looks",
     "Overlay",
     "Panel",

@@ -5,6 +5,7 @@ from lib.figures import (
     save,
     save_table,
 )
+from lib.figures.explore import explore
 from lib.studies.knee.figures.agreement import measured_against_truth
 from lib.studies.knee.figures.bars import ce1_ce2, rank_stability, top_models
 from lib.studies.knee.figures.efficiency import frontier
@@ -14,6 +15,7 @@ from lib.studies.knee.figures.schedule import training_course
 from lib.studies.knee.figures.sequences import SequenceFrame, multi_overlay, sequence
 
 __all__ = [
+    "explore",
     "STRUCTURES",
     "SequenceFrame",
     "ce1_ce2",

@@ -5,6 +5,7 @@ from lib.figures import (
     save,
     save_table,
 )
+from lib.figures.explore import explore
 from lib.studies.pediatric.figures import looks
 from lib.studies.pediatric.figures.adversaries import adversaries
 from lib.studies.pediatric.figures.bone_overlays import bone_overlays
@@ -13,6 +14,7 @@ from lib.studies.pediatric.figures.spider import spiders
 from lib.studies.pediatric.figures.surface import bone_surfaces
 
 __all__ = [
+    "explore",
     "looks",
     "adversaries",
     "bone_overlays",

@@ -28,7 +28,7 @@ def adversaries(history: pd.DataFrame) -> Figure:
             individual strategy (rename them to their method first) are runs.
 
     Raises:
-        SettingError: for several datasets, an unknown method or no rows.
+        SettingError: for several datasets, or no rows.
     """
     figure = traces(history, PANELS)
     figure.axes[1].set_ylim(0, 1.02)

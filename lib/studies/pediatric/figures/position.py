@@ -25,7 +25,7 @@ def error_by_position(slices: pd.DataFrame, metric: str = "dice", n_bins: int = 
         n_bins: of equal width along the extent.
 
     Raises:
-        SettingError: for missing columns, several datasets or structures, an unknown method or
+        SettingError: for missing columns, several datasets or structures, or
             values outside 0 to 1.
     """
     chosen = _errors(slices, metric, ["method", "case", "value", "position"])

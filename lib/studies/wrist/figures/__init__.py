@@ -8,6 +8,7 @@ from lib.figures import (
     save,
     save_table,
 )
+from lib.figures.explore import explore
 from lib.studies.wrist.figures import looks
 from lib.studies.wrist.figures.audit import prevalence
 from lib.studies.wrist.figures.comparison import beside_paper
@@ -16,6 +17,7 @@ from lib.studies.wrist.figures.schedules import weight_schedules
 from lib.studies.wrist.figures.steps import pipeline_steps
 
 __all__ = [
+    "explore",
     "looks",
     "beside_paper",
     "loss_curves",
