@@ -98,7 +98,7 @@ def readers_table(
 
 
 def _of(predictions: pd.DataFrame, method: str) -> pd.DataFrame:
-    return predictions.query("dataset == @MASKED and method == @method and split != 'val'")
+    return predictions.query("dataset == 'masked' and method == @method and split != 'val'")
 
 
 def _scores(

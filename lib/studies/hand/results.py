@@ -186,7 +186,7 @@ def bone_means(predictions: pd.DataFrame, method: str = BEST) -> pd.DataFrame:
     negatives"), subject, bone, probability: mean over its patches, then over the seeds under which
     the subject is of that group. Seeds may differ in the group, which gives a subject rows in both.
     """
-    chosen = predictions.query("dataset == @MASKED and split == 'test' and method == @method")
+    chosen = predictions.query("dataset == 'masked' and split == 'test' and method == @method")
     chosen = chosen[chosen["label"] == 1]
     detected = tested(chosen).set_index(["seed", "subject"])["probability"] >= THRESHOLD
     group = detected.map({True: "true positives", False: "false negatives"}).rename("group")
