@@ -1,1 +1,1 @@
-"""One module a study: its methods, its list of trials, and the training of one trial."""
+"""One package per study: its profiles, methods, trials, training, evidence and figures."""

@@ -5,6 +5,7 @@ from lib.figures import (
     save,
     save_table,
 )
+from lib.figures.explore import explore
 from lib.studies.hand.figures import looks
 from lib.studies.hand.figures.bone_bars import bone_bars
 from lib.studies.hand.figures.case import case_summary
@@ -24,6 +25,7 @@ __all__ = [
     "crops",
     "embedding",
     "entropy_maps",
+    "explore",
     "monitors",
     "reader_aucs",
     "reliability",
