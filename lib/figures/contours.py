@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
 from lib.figures.looks import REFERENCE_COLOUR, method_style
+from lib.figures.pictures import show
 from lib.figures.style import new_figure, note, style
 
 HALO = [withStroke(linewidth=1.8, foreground="black")]
@@ -74,7 +75,7 @@ def _shorten(text, length):
 
 
 def _draw_picture(axes, row, method):
-    axes.imshow(row.image, vmin=0, vmax=1)
+    show(axes, row.image)
     draw_contour(axes, row.reference, REFERENCE_COLOUR)
     if method is not None:
         draw_contour(axes, row.predictions[method], method_style(method).colour)
@@ -83,9 +84,6 @@ def _draw_picture(axes, row, method):
         if not row.predictions[method].any():
             across, down = 0.5, 0.03
             axes.text(across, down, "nothing predicted", **EMPTY, transform=axes.transAxes)
-    axes.set(xticks=[], yticks=[])
-    axes.grid(visible=False)
-    axes.spines[:].set_visible(False)
 
 
 def draw_contour(axes, mask, colour, width=1.1, effects=HALO) -> None:

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from lib.figures.contours import Overlay, draw_contour
 from lib.figures.looks import REFERENCE_COLOUR, method_style
+from lib.figures.pictures import show
 from lib.figures.style import new_figure, note, style
 
 COLUMNS = 5
@@ -55,9 +56,6 @@ def _pictures(count: int, shape: tuple[int, int], caption: float):
 
 
 def _show(axes, image, reference, title) -> None:
-    axes.imshow(image, vmin=0, vmax=1)
+    show(axes, image)
     draw_contour(axes, reference, REFERENCE_COLOUR)
     axes.set_title(title, fontsize=6.5)
-    axes.set(xticks=[], yticks=[])
-    axes.grid(visible=False)
-    axes.spines[:].set_visible(False)

@@ -9,6 +9,7 @@ from matplotlib.lines import Line2D
 
 from lib.figures.contours import EMPTY, HALO, draw_contour
 from lib.figures.looks import label
+from lib.figures.pictures import show
 from lib.figures.style import new_figure, note, style
 from lib.metrics import dice
 from lib.studies.knee.figures.looks import STRUCTURES
@@ -93,7 +94,7 @@ def _figure(rows, columns, shape, caption) -> Figure:
 
 def _show(axes, image, reference, predicted) -> None:
     """The image with its prediction in colours and the reference on it, or the reference alone."""
-    axes.imshow(image, vmin=0, vmax=1)
+    show(axes, image)
     coloured = reference if predicted is None else predicted
     for mask, colour in zip(coloured, STRUCTURES.values(), strict=True):
         draw_contour(axes, mask, colour, WIDTH)
@@ -101,9 +102,6 @@ def _show(axes, image, reference, predicted) -> None:
         for mask in reference:
             draw_contour(axes, mask, REFERENCE_COLOUR, THIN, ())
         axes.text(0.5, 0.03, _missing(predicted), transform=axes.transAxes, **EMPTY)
-    axes.set(xticks=[], yticks=[])
-    axes.grid(visible=False)
-    axes.spines[:].set_visible(False)
 
 
 def _missing(predicted) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from lib.figures.contours import draw_contour
+from lib.figures.pictures import show
 from lib.figures.style import MUTED, new_figure, note, style
 
 COLUMNS = 5
@@ -45,12 +46,9 @@ def _range(image):
 
 
 def _draw_picture(axes, image):
-    axes.imshow(image, vmin=0, vmax=_range(image))
+    show(axes, image, vmax=_range(image))
     axes.set(box_aspect=1, adjustable="datalim")  # equal frames, true proportions inside
     axes.set_xlabel(f"{image.shape[1]} x {image.shape[0]} px", labelpad=2, color=MUTED)
-    axes.set(xticks=[], yticks=[])
-    axes.grid(visible=False)
-    axes.spines[:].set_visible(False)
 
 
 def _draw_histogram(axes, image):
