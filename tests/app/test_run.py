@@ -88,9 +88,10 @@ def drawing(place: Path, study: str) -> str:
 
 
 def adding(folder: Path, name: str, entry: dict) -> str:
-    """A cell that records one figure beside those that are recorded, as ``lib.figures`` does."""
+    """A cell that writes one figure and records it beside the others, as ``lib.figures`` does."""
     return (
         f"import json, pathlib; r = pathlib.Path({str(folder / 'provenance.json')!r})\n"
+        f"[(r.parent / file).write_text('drawn') for file in {entry['files']!r}]\n"
         "old = json.loads(r.read_text()) if r.exists() else {}\n"
         f"text = json.dumps(old | {{{name!r}: {entry!r}}}, indent=2, sort_keys=True)\n"
         "r.write_text(text + '\\n')"
@@ -369,7 +370,8 @@ def test_smoke_runs_and_failures_write_the_book_alone(published, place, cell, co
 DRIVER = """
 import sys
 from pathlib import Path
-from lib import paths
+import lib.studies.registry  # which asks for a notebook of every study
+from lib.base import paths
 paths.NOTEBOOKS = Path(sys.argv[1])
 from lib.app.run import main
 if __name__ == "__main__":
