@@ -65,16 +65,16 @@ def _source(place: Path) -> dict:
 
 def _results(study: str, place: Path) -> pd.DataFrame:
     """Verdicts of one run and how it was made: claim, OURS, RUN."""
-    found, source = pd.read_csv(place / "claims.csv"), _source(place)
-    if list(found["claim"]) != list(claims_of(study)["claim"]):
+    verdicts, source = pd.read_csv(place / "claims.csv"), _source(place)
+    if list(verdicts["claim"]) != list(claims_of(study)["claim"]):
         raise SettingError(
-            f"{place / 'claims.csv'}: found claims {', '.join(found['claim'])}; expected those of "
-            f"claims_all.csv. Fix: ./run_all.sh --only {study}"
+            f"{place / 'claims.csv'}: found claims {', '.join(verdicts['claim'])}; expected those "
+            f"of claims_all.csv. Fix: ./run_all.sh --only {study}"
         )
     command = f"./run_all.sh --only {study} --profile {source['profile']} --seed {source['seed']}"
     count = STUDIES[study].settings(source["profile"]).get("seeds", 1)
     seeds = source.get("seeds", range(source["seed"], source["seed"] + count))
-    return found.reindex(columns=["claim", *OURS]).assign(  # older tables have no estimate
+    return verdicts.reindex(columns=["claim", *OURS]).assign(  # older tables have no estimate
         data=PHANTOM if source["synthetic"] else REAL,
         profile=source["profile"],
         seeds=" ".join(map(str, seeds)),
@@ -89,9 +89,9 @@ def counts(table: pd.DataFrame) -> dict[str, str]:
     """For each kind of data, and claims not run, one line that counts the verdicts."""
     lines = {}
     for data, rows in table.dropna(subset="data").groupby("data", sort=False):
-        found = rows["verdict"].value_counts()
+        counted = rows["verdict"].value_counts()
         listed = ", ".join(
-            f"{found[verdict]} {verdict}" for verdict in VERDICTS if verdict in found
+            f"{counted[verdict]} {verdict}" for verdict in VERDICTS if verdict in counted
         )
         lines[data] = f"{len(rows)} claims: {listed}"
     waiting = table[table["verdict"] == NOT_RUN]
