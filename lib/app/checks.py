@@ -39,6 +39,7 @@ def _checks(folder: Path) -> dict[str, dict[str, tuple[list[str], dict[str, str]
         "ruff check": [*python, "ruff", "check", *SOURCES],
         "ruff format": [*python, "ruff", "format", "--check", *SOURCES],
         "imports": [str(tools / "lint-imports"), "--no-cache", "--no-logo"],
+        "types": [*python, "mypy", "--cache-dir", os.devnull],
         "spelling": [*python, "codespell_lib"],
         "guard": [sys.executable, ".ci/guard.py"],
     }

@@ -124,15 +124,16 @@ def knee_network(
     >>> knee_network("fcn_unet", "quick", channels_out=2).eval()(torch.ones(1, 3, 32, 32)).shape
     torch.Size([1, 2, 32, 32])
     """
-    encoder_name, family = encoder_of(name, width), NETWORKS[name]
+    family = NETWORKS[name]
+    settings = _settings(family, width)
     if family.library is None:
-        network = _unet(_settings(family, width)["width"], channels_out)
+        network = _unet(settings["width"], channels_out)
         if weights not in (None, "imagenet"):
             raise SettingError(f"weights: found {weights} for {name}; expected none or imagenet.")
     else:
-        network = _from_library(family, _settings(family, width), channels_out)
+        network = _from_library(family, settings, channels_out)
         if weights is not None:
-            load_encoder(network.encoder, encoder_name, weights)
+            load_encoder(network.encoder, settings["encoder_name"], weights)
     quick_depthwise(network)
     deterministic_pooling(network)
     return network
@@ -225,7 +226,8 @@ def _unet(width: int, channels_out: int) -> KneeNetwork:
 
 def _from_library(family: Family, settings: dict[str, Any], channels_out: int) -> KneeNetwork:
     options = family.options | settings | {"classes": channels_out}
-    parts: Any = family.library(encoder_weights=None, **options)
+    library: Any = family.library
+    parts = library(encoder_weights=None, **options)
     parts.segmentation_head[1] = nn.Identity()  # enlarges the logits, as ``KneeNetwork`` does
     auxiliary = None
     if family.auxiliary:

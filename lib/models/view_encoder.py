@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -115,7 +116,8 @@ class ViewEncoder(nn.Module):
         super().__init__()
         self.encoder = Encoder(name, weights)
         self.head = head(self.encoder.features)
-        dimensions = self.head[-1].out_features
+        last: Any = self.head[-1]
+        dimensions = last.out_features
         self.prototypes = Prototypes(prototypes, dimensions, queue) if prototypes else None
 
     def forward(self, views: list[Tensor]) -> tuple[Tensor, Tensor]:

@@ -640,7 +640,7 @@ def test_clean_tells_what_it_deleted(place, capsys, fake_trials):
 # --- checks --------------------------------------------------------------------------------------
 
 CHECKS = {
-    "lint": ["ruff check", "ruff format", "imports", "spelling", "guard"],
+    "lint": ["ruff check", "ruff format", "imports", "types", "spelling", "guard"],
     "unit": ["pytest"],
     "notebooks": ["notebooks"],
 }

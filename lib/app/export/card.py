@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from lib.app.predict.model import Model, changed_code, load_model
 from lib.app.predict.results import default_folder
@@ -85,47 +86,35 @@ def model_card(
         shape: C, H, W of its input.
         difference: largest difference of a logit between file and network.
     """
-    reader, trial = model.reader, model.config["trial"]
-    parameters = sum(p.numel() for p in model.network.parameters())
-    sections = {
-        "Intended use": [reader.purpose, "For research and teaching. **Not for clinical use.**"],
-        "Training data": _data_lines(model, metrics["case"]),
-        "Metrics": [
-            f"Of the trial's own {reader.scored} ({trial['variant']}, fold {trial['fold']}, seed "
-            f"{trial['seed']}), {_count(metrics)}; mean and standard deviation over images.",
-            _metrics_table(metrics),
-        ],
-        "Limits": _bullets(
-            "Trained once, from one source of images; other devices, positions, ages and diseases "
-            "were not tested.",
-            *reader.limits,
-        ),
-        "Input and output": _bullets(
-            f"`image`: float32 N x {' x '.join(map(str, shape))}. {reader.seen}.",
-            _logits_line(model, shape),
-            f"Largest difference of a logit between file and network on random images: "
-            f"{difference:.1g} (at most {TOLERANCE:g} is let pass).",
-        ),
-        "Training": [f"{parameters / 1e6:.2f} M parameters.", _settings_table(trial)],
-        "Versions": [_versions(model)],
-    }
-    parts = [f"# Model card: {trial['study']}, {trial['method']}"]
-    for heading, lines in sections.items():
-        parts += [f"## {heading}", *lines]
-    return "\n\n".join(parts) + "\n"
-
-
-def _logits_line(model: Model, shape: tuple[int, int, int]) -> str:
-    """What the channels are and how they become masks."""
     names = [*(["background"] if model.reader.classes else []), *model.structures]
-    rule = (
-        f"A pixel belongs to a structure where the sigmoid, enlarged to the image, is at least "
-        f"{THRESHOLD}; structures may overlap."
+    return _template().render(
+        reader=model.reader,
+        trial=model.config["trial"],
+        parameters=sum(p.numel() for p in model.network.parameters()),
+        data=_data_lines(model, metrics["case"]),
+        images=metrics["case"].nunique(),
+        subjects=metrics["subject"].nunique(),
+        scores=_scores(metrics),
+        shape=shape,
+        channels=names,
+        threshold=THRESHOLD,
+        difference=difference,
+        tolerance=TOLERANCE,
+        versions=model.config.get("versions", {}),
+        changed=changed_code(model),
+        to_fill_in=TO_FILL_IN,
     )
-    if model.reader.classes:
-        rule = "A pixel belongs to the largest, the softmax over channels is its probability."
-    size = f"N x {len(names)} x {shape[1]} x {shape[2]}"
-    return f"`logits`: float32 {size}: {', '.join(names)}. {rule}"
+
+
+def _template() -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=StrictUndefined,
+    )
+    return environment.get_template("card.md.j2")
 
 
 def _data_lines(model: Model, cases: pd.Series) -> list[str]:
@@ -168,36 +157,9 @@ def trained_on_phantoms(model: Model) -> str:
     return ""
 
 
-def _count(metrics: pd.DataFrame) -> str:
-    return f"{metrics['case'].nunique()} images of {metrics['subject'].nunique()} subjects"
-
-
-def _metrics_table(metrics: pd.DataFrame) -> str:
+def _scores(metrics: pd.DataFrame) -> list[tuple]:
+    """Structure, metric, unit, mean, SD and n of each."""
     shown = metrics[~metrics["metric"].isin(COUNTS)]
     grouped = shown.groupby(["structure", "metric", "unit"], sort=False)["value"]
     found = grouped.agg(["mean", "std", "count"]).reset_index()
-    rows = [
-        (r.structure, r.metric, r.unit, f"{r.mean:.3f}", f"{r.std:.3f}", r.count)
-        for r in found.rename(columns=str).itertuples(index=False, name="Row")
-    ]
-    return _table(("structure", "metric", "unit", "mean", "SD", "n"), rows)
-
-
-def _settings_table(trial: dict) -> str:
-    return _table(("setting", "value"), [(name, trial[name]) for name in sorted(trial)])
-
-
-def _versions(model: Model) -> str:
-    listed = ", ".join(f"{k} {v}" for k, v in model.config.get("versions", {}).items())
-    changed = changed_code(model)
-    code = f"changed since the training: {', '.join(changed)}" if changed else "as at the training"
-    return f"{listed or TO_FILL_IN + 'libraries'}. Code that decides a prediction: {code}."
-
-
-def _bullets(*lines: str) -> list[str]:
-    return ["\n".join(f"- {line}" for line in lines)]
-
-
-def _table(names: tuple, rows: list[tuple]) -> str:
-    lines = [names, ["---"] * len(names), *rows]
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+    return list(found.itertuples(index=False, name=None))

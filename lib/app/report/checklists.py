@@ -7,10 +7,12 @@ worded by us. What nobody told the code is shown as not stated, and never made u
 
 import json
 import sys
+from importlib.resources import files
 from pathlib import Path
 
 import nbformat
 import pandas as pd
+import yaml
 
 from lib.app.report.ledger import NOT_RUN, PHANTOM, ledger
 from lib.base import paths
@@ -27,9 +29,7 @@ OF_RUN = (24, 29, 35)  # items whose texts hold once the study has run
 REFUSED = "Files that are missing or cannot be used are refused and named"
 NUMBERED = "Published tables number cases and subjects; pictures of them stay out of git"
 READER = {"wrist": "a simulated reader leaves 0.8 to 4 mm around a fracture, drawn for each image"}
-ITEMS, ANSWERS = (paths.DATA / "checklists" / name for name in ("claim.csv", "studies.csv"))
-TEXTS = "data/checklists/studies.csv"
-PROFILE = "lib/engine/profiles.py"
+ITEMS = paths.DATA / "claim_checklist.csv"
 LEDGER = "figures/ledger.csv"
 
 
@@ -60,7 +60,8 @@ def checklist(study: str, claims: pd.DataFrame | None = None) -> pd.DataFrame:
 
 def _of_design(study: str, run: pd.DataFrame) -> dict[int, tuple[str, str]]:
     """What holds whatever the data: the study's texts with the profile's numbers."""
-    reader, card = STUDIES[study].reader, f"lib/studies/{study}/predict.py"
+    reader, package = STUDIES[study].reader, f"lib/studies/{study}"
+    card = f"{package}/predict.py"
     settings = _flat_settings(study, run)
     texts = _texts(study, settings | {"seen": reader.seen, "refused": REFUSED})
     hidden = ("weights", "phantoms", "phantom_size")  # told by items 24 and 7
@@ -70,9 +71,13 @@ def _of_design(study: str, run: pd.DataFrame) -> dict[int, tuple[str, str]]:
         9: (reader.seen, card),
         11: (reader.purpose, card),
         13: (REFUSED, "lib/app/check_data.py"),
-        25: (f"{_profile(run)} profile: {listed}", PROFILE),
+        25: (f"{_profile(run)} profile: {listed}", f"{package}/profiles.yaml"),
         39: ("None: for research and teaching, not for clinical use", card),
-    } | {item: (text, TEXTS) for item, text in texts.items() if item not in OF_RUN}
+    } | {
+        item: (text, f"{package}/checklist.yaml")
+        for item, text in texts.items()
+        if item not in OF_RUN
+    }
 
 
 def _flat_settings(study: str, run: pd.DataFrame) -> dict:
@@ -81,9 +86,13 @@ def _flat_settings(study: str, run: pd.DataFrame) -> dict:
 
 def _texts(study: str, known: dict) -> dict[int, str]:
     """The study's own answers by item, filled in; weights stay to be named by a run."""
-    texts = pd.read_csv(ANSWERS)
-    texts = texts[texts["study"] == study].set_index("item")["answer"]
-    return {item: text.format(**known) for item, text in texts.items()}
+    return {item: text.format(**known) for item, text in own_answers(study).items()}
+
+
+def own_answers(study: str) -> dict[int, str]:
+    """What ``lib/studies/<study>/checklist.yaml`` says, by item."""
+    place = files("lib.studies") / study / "checklist.yaml"
+    return yaml.safe_load(place.read_text(encoding="utf-8"))
 
 
 def _of_phantoms(study: str, design: dict[int, tuple[str, str]]) -> dict[int, tuple[str, str]]:
@@ -140,7 +149,7 @@ def _of_run(study: str, run: pd.DataFrame) -> dict[int, tuple[str, str]]:
         19: (f"{units}; no sample size was calculated", LEDGER),
         23: (versions, record),
         24: (texts[24], record),
-        29: (texts[29], TEXTS),
+        29: (texts[29], f"lib/studies/{study}/checklist.yaml"),
         35: (f"{texts[35]} Claims: {_counted(run)}", LEDGER),
         41: (f"Notebook and library; repeated by {row.command}", LEDGER),
     }

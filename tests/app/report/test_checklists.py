@@ -6,10 +6,18 @@ import pandas as pd
 import pytest
 
 from lib.app.report import checklists
-from lib.app.report.checklists import NO_PATIENTS, NOT_STATED, OF_PATIENTS, STATED, checklist
+from lib.app.report.checklists import (
+    NO_PATIENTS,
+    NOT_STATED,
+    OF_PATIENTS,
+    STATED,
+    checklist,
+    own_answers,
+)
 from lib.base import paths
-from lib.engine.profiles import PROFILES, profile_settings
+from lib.engine.profiles import NAMES
 from lib.evidence.claims import claims_of
+from lib.studies.registry import STUDIES
 
 SOURCE = {
     "synthetic": True, "profile": "quick", "seed": 7, "device": "cpu", "fingerprint": "abc",
@@ -46,7 +54,7 @@ def answers(study):
 
 
 def test_all_42_items_stand_in_their_order_for_every_study(figures):
-    for study in paths.STUDIES:
+    for study in STUDIES:
         table = checklist(study)
         assert table["item"].tolist() == list(range(1, 43))
         assert (table["state"].isin([STATED, NOT_STATED, NO_PATIENTS])).all()
@@ -55,21 +63,17 @@ def test_all_42_items_stand_in_their_order_for_every_study(figures):
 
 
 def test_every_study_answers_the_same_items_about_its_design():
-    texts = pd.read_csv(paths.DATA / "checklists" / "studies.csv")
-    listed = {study: set(part["item"]) for study, part in texts.groupby("study")}
-    assert set(listed) == set(paths.STUDIES)
     beyond_the_task = {9, 11, 13}  # where what its task says is not all
-    common = [items - beyond_the_task for items in listed.values()]
+    common = [own_answers(study).keys() - beyond_the_task for study in STUDIES]
     assert all(items == common[0] for items in common)
-    assert not texts.duplicated(["study", "item"]).any()
 
 
-@pytest.mark.parametrize("study", paths.STUDIES)
+@pytest.mark.parametrize("study", STUDIES)
 def test_numbers_come_from_the_profile(study):
-    texts = pd.read_csv(paths.DATA / "checklists" / "studies.csv")
-    for profile in PROFILES[study]:
-        told = dict.fromkeys(("weights", "seen", "refused"), "x") | profile_settings(study, profile)
-        for text in texts.loc[texts["study"] == study, "answer"]:
+    for profile in NAMES:
+        settings = pd.json_normalize(STUDIES[study].settings(profile)).to_dict("records")[0]
+        told = dict.fromkeys(("weights", "seen", "refused"), "x") | settings
+        for text in own_answers(study).values():
             assert "{" not in text.format(**told)
 
 
@@ -145,7 +149,7 @@ def test_the_command_writes_what_changed(figures, capsys):
 
 
 def test_the_published_checklists_are_those_of_the_published_results():
-    for study in paths.STUDIES:
+    for study in STUDIES:
         path = paths.ROOT / "figures" / study / "checklist.csv"
         stored = pd.read_csv(path, keep_default_na=False)
         fix = "Fix: python -m lib.app.report.checklists"
