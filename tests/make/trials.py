@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from lib.engine.study import Request, Source
-from lib.engine.trials import Trial
+from lib.engine.trials import DATA_RECORD, Trial
 from lib.studies.humerus.learn import Learner
 from lib.studies.knee.trials import trial_for
 from lib.studies.pediatric.learn import Adversaries
@@ -72,15 +72,23 @@ class Bright(nn.Module):
 
 
 def make_trial_folder(
-    folder: Path, trial: Trial, network: nn.Module | None = None, data: str = "0123456789abcdef"
+    folder: Path, trial: Trial, network: nn.Module | None = None, note: str = ""
 ) -> Path:
-    """Write config.json, weights.safetensors and metrics.csv of a finished trial."""
+    """Write config.json, data.json, weights.safetensors and metrics.csv of a finished trial.
+
+    Args:
+        folder: to be made.
+        trial: of the configuration.
+        network: any weights; left out: the first ones of ``untrained``.
+        note: of the phantoms it was trained on; "" for images of a user.
+    """
     folder.mkdir(parents=True)
     torch.manual_seed(0)
     save_weights(folder / "weights.safetensors", network or untrained(trial.study))
-    config = {"trial": trial.to_json(), "data": data, "versions": {"torch": "2"}}
+    config = {"trial": trial.to_json(), "data": "0123456789abcdef", "versions": {"torch": "2"}}
     config |= {"name": trial.name, "code": "", "modules": {}}
     (folder / "config.json").write_text(json.dumps(config))
+    (folder / DATA_RECORD).write_text(json.dumps({"synthetic": bool(note), "note": note}))
     values = {("a", "s1"): 0.5, ("b", "s1"): 0.7, ("c", "s2"): 0.9}
     rows = [
         {"study": trial.study, "case": case, "subject": subject, "structure": "first",

@@ -14,19 +14,15 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from lib.app.predict.model import Model, changed_code, load_model
 from lib.app.predict.results import default_folder
-from lib.base import paths
 from lib.base.errors import OsteoBookError
 from lib.base.files import replacing
 from lib.base.tables import read_table
-from lib.data.manifest import SYNTHETIC_MARK, synthetic_note
 from lib.data.prepared import THRESHOLD
 from lib.engine.onnx_export import TOLERANCE, export_onnx
 from lib.engine.trials import DATA_RECORD
-from lib.phantoms import SCENES
 
 BLANK = np.zeros((64, 64), np.float32)
 COUNTS = ("tp", "fp", "fn", "tn")  # of pixels, which say nothing without their sum
-TO_FILL_IN = "**To be filled in:** "
 
 
 def export(study: str, weights: str | Path, out: str | Path | None = None) -> tuple[Path, float]:
@@ -64,8 +60,12 @@ def _metrics(folder: Path) -> pd.DataFrame:
     for place in (folder, *(place for place in evaluations if _evaluates(place, folder))):
         if (place / "metrics.csv").is_file():
             return read_table(place / "metrics.csv")
-    raise OsteoBookError(
-        f"{folder}: found no metrics.csv; expected that of a finished trial, which the card "
+    raise _missing(folder / "metrics.csv")
+
+
+def _missing(file: Path) -> OsteoBookError:
+    return OsteoBookError(
+        f"{file.parent}: found no {file.name}; expected that of a finished trial, which the card "
         "reports. Fix: run the study again."
     )
 
@@ -91,7 +91,8 @@ def model_card(
         reader=model.reader,
         trial=model.config["trial"],
         parameters=sum(p.numel() for p in model.network.parameters()),
-        data=_data_lines(model, metrics["case"]),
+        note=trained_on_phantoms(model),
+        fingerprint=model.config["data"],
         images=metrics["case"].nunique(),
         subjects=metrics["subject"].nunique(),
         scores=_scores(metrics),
@@ -102,7 +103,6 @@ def model_card(
         tolerance=TOLERANCE,
         versions=model.config.get("versions", {}),
         changed=changed_code(model),
-        to_fill_in=TO_FILL_IN,
     )
 
 
@@ -117,49 +117,21 @@ def _template() -> Template:
     return environment.get_template("card.md.j2")
 
 
-def _data_lines(model: Model, cases: pd.Series) -> list[str]:
-    fingerprint = model.config["data"]
-    if note := trained_on_phantoms(model):
-        return [
-            f"**Synthetic training data.** {note}",
-            f"Fingerprint {fingerprint}. Metrics on phantoms say nothing about patients.",
-        ]
-    asked = f"{TO_FILL_IN}where the images come from, of whom, who labelled them. "
-    if (model.folder / DATA_RECORD).is_file():
-        return [f"{asked}They are a user's own, fingerprint {fingerprint}."]
-    lines = [
-        f"{asked}Their fingerprint {fingerprint} is none of the phantoms' on this machine: they "
-        "are images of a user, or phantoms that are no longer here."
-    ]
-    if cases.str.fullmatch(rf"({'|'.join(SCENES)})\d{{5}}").all():
-        lines.append(f"Cases are named as phantoms are ({cases[0]}): **probably synthetic**.")
-    return lines
-
-
 def trained_on_phantoms(model: Model) -> str:
-    """What the phantoms say of themselves that the model was trained on; empty if it was not.
+    """What the phantoms it was trained on say of themselves; "" for images of a user.
 
-    Trials tell since they keep a record of their data; for older ones the phantoms on this machine
-    are compared by content.
+    Raises:
+        OsteoBookError: if its trial keeps no record of its data.
     """
-    if (record := model.folder / DATA_RECORD).is_file():
-        return json.loads(record.read_text(encoding="utf-8"))["note"]
-    study = model.study
-    for mark in sorted(paths.PHANTOMS.glob(f"[!.]*/{study.name}/{SYNTHETIC_MARK}")):
-        root = str(mark.parent.parent)
-        seed = getattr(model.trial, "split_seed", model.trial.seed)
-        try:
-            fingerprint, _ = study.describe_data(root, model.trial.variant, seed)
-        except (OsteoBookError, OSError):  # incomplete phantoms
-            continue
-        if model.config["data"] == fingerprint:
-            return synthetic_note(mark.parent)
-    return ""
+    record = model.folder / DATA_RECORD
+    if not record.is_file():
+        raise _missing(record)
+    return json.loads(record.read_text(encoding="utf-8"))["note"]
 
 
 def _scores(metrics: pd.DataFrame) -> list[tuple]:
     """Structure, metric, unit, mean, SD and n of each."""
     shown = metrics[~metrics["metric"].isin(COUNTS)]
     grouped = shown.groupby(["structure", "metric", "unit"], sort=False)["value"]
-    found = grouped.agg(["mean", "std", "count"]).reset_index()
-    return list(found.itertuples(index=False, name=None))
+    table = grouped.agg(["mean", "std", "count"]).reset_index()
+    return list(table.itertuples(index=False, name=None))
