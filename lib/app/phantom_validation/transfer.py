@@ -40,7 +40,7 @@ def transfer(
         the arms to training from scratch and to the control; 95 % intervals over subjects.
     """
     phantoms = STUDY.phantoms(profile)[""]
-    listed = [_trial(profile, seed, number) for number in range(seeds)]
+    listed = [baseline(profile, seed, number) for number in range(seeds)]
     jobs = [(trial, real_root, phantoms, arm) for trial in listed for arm in ARMS]
     arms = pd.concat(run_in_processes(run_arm, jobs, what="transfer", unit="training"))
     trivial = trivial_baselines(real_root, listed[:1])
@@ -61,7 +61,7 @@ def run_arm(trial: WristTrial, real_root: str, phantom_root: str, arm: str) -> p
     return wrist.case_metrics(replace(trial, method=arm), real["test"], masks)
 
 
-def _trial(profile: str, seed: int, number: int) -> WristTrial:
+def baseline(profile: str, seed: int, number: int) -> WristTrial:
     """The wrist study's baseline training, with the splits of ``seed``."""
     (listed,) = STUDY.trials(profile, seed, "cpu", {"": Source("", "", 0)})
     chosen = next(t for t in listed if t.method == BASELINE and t.variant == "whole")

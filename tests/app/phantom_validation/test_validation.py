@@ -127,9 +127,9 @@ def test_transfer_compares_every_arm_on_the_same_real_cases(monkeypatch):
     asked = []
 
     def run_arm(trial, real_root, phantom_root, arm):
-        asked.append((trial["seed"], arm))
+        asked.append((trial.seed, arm))
         rows = [
-            {"dataset": "whole", "method": arm, "fold": 0, "seed": trial["seed"], "subject": s}
+            {"dataset": "whole", "method": arm, "fold": 0, "seed": trial.seed, "subject": s}
             | {"case": s, "structure": "fracture", "metric": m, "unit": "px", "value": value}
             for s in "abc"
             for m, value in {"tp": 2 + transfer.ARMS.index(arm), "fp": 1, "fn": 1, "tn": 9}.items()
@@ -137,7 +137,7 @@ def test_transfer_compares_every_arm_on_the_same_real_cases(monkeypatch):
         return pd.DataFrame(rows)
 
     monkeypatch.setattr(transfer, "run_arm", run_arm)
-    monkeypatch.setattr(transfer, "find_data", lambda root, profile: "phantoms")
+    monkeypatch.setattr(type(transfer.STUDY), "phantoms", lambda study, profile: {"": "phantoms"})
     monkeypatch.setattr(transfer, "run_in_processes", lambda f, jobs, **_: [f(*j) for j in jobs])
     monkeypatch.setattr(transfer, "trivial_baselines", lambda root, trials: pd.DataFrame())
     scores, differences = transfer.transfer("real", "smoke", seeds=2)
@@ -152,17 +152,18 @@ def test_transfer_compares_every_arm_on_the_same_real_cases(monkeypatch):
 
 def test_a_second_lesson_draws_anew(monkeypatch):
     given = []
-    replaced = {
-        "load": lambda trial, root: {"test": root},
+    for name, function in {
         "network": lambda trial: "network",
-        "learn": lambda trial, model, lesson: given.append((trial["seed"], lesson["test"])),
+        "learning": lambda trial, model, data, parts: (trial.seed, parts["test"]),
         "predict": lambda *_: np.ones(1),
-        "case_metrics": lambda names, part, predicted: names["seed"],
-    }
-    for name, function in replaced.items():
+        "case_metrics": lambda trial, part, masks: (trial.seed, trial.method),
+    }.items():
         monkeypatch.setattr(transfer.wrist, name, function)
+    monkeypatch.setattr(transfer, "load", lambda trial, root: {"test": root})
+    monkeypatch.setattr(transfer, "learn", lambda lesson, model: given.append(lesson))
+    trial = transfer.baseline("smoke", 42, 0)
     for arm in transfer.ARMS:
-        assert transfer.run_arm({"seed": 42}, "real", "phantoms", arm) == 42
+        assert transfer.run_arm(trial, "real", "phantoms", arm) == (42, arm)
     first, second = (42, 42 + transfer.APART)
     assert given == [
         *[(first, "real")],
