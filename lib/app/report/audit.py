@@ -5,12 +5,12 @@
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pandas as pd
 
+from lib.app.report.command import run_command, write_changed
 from lib.base import paths
-from lib.base.errors import OsteoBookError
-from lib.base.files import write_table
 from lib.studies.hand import audit as hand
 from lib.studies.humerus import audit as humerus
 from lib.studies.knee import audit as knee
@@ -41,9 +41,9 @@ def report() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS).astype({"agrees": bool})
 
 
-def write() -> None:
-    """Write ``figures/audit.csv``; OsteoBookError if the folder cannot be written."""
-    write_table(report(), paths.FIGURES / "audit.csv")
+def write() -> list[Path]:
+    """Write ``figures/audit.csv``; returns it if that changed it."""
+    return write_changed(report(), paths.FIGURES / "audit.csv")
 
 
 def _statements(audit) -> Iterator[tuple]:
@@ -67,25 +67,25 @@ def _wrist() -> Iterator[tuple]:
 def _pediatric() -> Iterator[tuple]:
     for row in pediatric.gains().query("not agrees").itertuples():
         what = f"gain of CombReg multi Att-UNet, {row.dataset} {row.metric}"
-        found = f"{row.difference:+.1f}: {row.ours}, {row.rival} {row.best}"
-        yield what, f"{row.printed:+.1f}", found, False
+        recomputed = f"{row.difference:+.1f}: {row.ours}, {row.rival} {row.best}"
+        yield what, f"{row.printed:+.1f}", recomputed, False
     for row in pediatric.spreads().query("(place == 'lowest') == excepted").itertuples():
         said = "an exception" if row.excepted else "the lowest"
-        found = f"{row.place}: {row.ours}, the best other {row.lowest}"
-        yield f"SD of CombReg multi Res-UNet, {row.dataset} {row.metric}", said, found, False
+        recomputed = f"{row.place}: {row.ours}, the best other {row.lowest}"
+        yield f"SD of CombReg multi Res-UNet, {row.dataset} {row.metric}", said, recomputed, False
     for row in slice_tests().query("significant and proposed_is != 'higher'").itertuples():
         what = f"{row.dataset} 2-D {row.metric}, {row.backbone} {row.strategy} {row.regularisation}"
-        found = f"the proposed mean is {row.proposed_is}: {row.proposed}, the other {row.mean}"
+        recomputed = f"the proposed mean is {row.proposed_is}: {row.proposed}, the other {row.mean}"
         p = f"p < {row.p:g}" if row.p == SMALLEST_P else f"p = {row.p:g}"
-        yield what, f"significantly improved, {p}", found, False
+        yield what, f"significantly improved, {p}", recomputed, False
 
 
 def _knee() -> Iterator[tuple]:
     lengths = knee.changes().query("metric in ('hd95', 'assd') and hundredfold")
     for row in lengths.itertuples():  # of fractions, 100 x the difference is percentage points
         what = f"improvement of the tendon, {row.network} {row.metric}"
-        found = f"{-row.percent:.2f} %: {row.ce1:.2f} to {row.ce2:.2f} px"
-        yield what, f"{row.improvement:.2f} %", found, False
+        recomputed = f"{-row.percent:.2f} %: {row.ce1:.2f} to {row.ce2:.2f} px"
+        yield what, f"{row.improvement:.2f} %", recomputed, False
     for row in scores().query("not agrees").itertuples():
         yield f"score, {row.structure} {row.method}", f"{row.printed}", f"{row.listed}", False
     for row in column_sums().query("missing != 0").itertuples():
@@ -95,8 +95,8 @@ def _knee() -> Iterator[tuple]:
 def _hand() -> Iterator[tuple]:
     for row in hand.deltas().query("not agrees").itertuples():
         what = f"change, {row.condition} {row.method} {row.metric}"
-        found = f"{row.recomputed:+.2f}: {row.full:.2f} to {row.mean:.2f}"
-        yield what, f"{row.printed:+.2f}", found, False
+        recomputed = f"{row.recomputed:+.2f}: {row.full:.2f} to {row.mean:.2f}"
+        yield what, f"{row.printed:+.2f}", recomputed, False
     for row in hand.always_negative().query("not above").itertuples():
         what = f"accuracy above calling every subject healthy, {row.condition} {row.method}"
         yield what, f"{row.accuracy:.2f}", f"{row.low:.2f} to {row.high:.2f}", False
@@ -107,16 +107,14 @@ NUMBERS = {"wrist": _wrist, "pediatric": _pediatric, "knee": _knee, "hand": _han
 
 def main() -> int:
     """Write the report and say how much of it disagrees; exit code 0, or 2 with a message."""
-    try:
-        write()
-    except OsteoBookError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return run_command(write, _disagreements)
+
+
+def _disagreements() -> str:
     table = report()
-    found = table[~table["agrees"]].groupby("study", sort=False).size()
-    print(f"{paths.FIGURES / 'audit.csv'}: {len(table)} rows")
-    print("inconsistencies: " + ", ".join(f"{study} {n}" for study, n in found.items()))
-    return 0
+    numbers = table[~table["agrees"]].groupby("study", sort=False).size()
+    listed = ", ".join(f"{study} {n}" for study, n in numbers.items())
+    return f"{len(table)} rows; inconsistencies: {listed}"
 
 
 if __name__ == "__main__":

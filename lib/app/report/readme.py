@@ -6,10 +6,12 @@ from lib.base import paths
 from lib.base.errors import SettingError
 from lib.base.files import replacing
 
+COMMANDS = {"ledger": "lib.app.report.ledger", "transfer": "lib.app.loss_transfer"}
+
 
 def markers(name: str) -> tuple[str, str]:
-    """The lines before and after the part that ``python -m lib.<name>`` writes."""
-    return f"<!-- {name}: written by python -m lib.{name} -->", f"<!-- /{name} -->"
+    """The lines before and after the part ``name``, which one of ``COMMANDS`` writes."""
+    return f"<!-- {name}: written by python -m {COMMANDS[name]} -->", f"<!-- /{name} -->"
 
 
 def with_part(text: str, name: str, part: str) -> str:
