@@ -66,7 +66,7 @@ def insert(file: Path, line: str, before: str) -> None:
 def checkout(tmp_path_factory):
     """A copy of the checkout, without what is generated."""
     place = tmp_path_factory.mktemp("extended")
-    for name in ("lib", "notebooks", "data/reference", "data/checklists"):
+    for name in ("lib", "notebooks", "data"):
         shutil.copytree(ROOT / name, place / name, ignore=shutil.ignore_patterns("__pycache__"))
     return place
 

@@ -113,7 +113,7 @@ def _check_case(case: dict, n_classes: float) -> tuple[list[str], object, bool]:
 
 
 def _check_volume(case: dict, masks: list[str]) -> tuple[list[str], object, bool]:
-    """As ``_check_case``, of a volume and its masks."""
+    """As ``_check_case``, for a volume and its masks."""
     problems: list[str] = []
     volume, filled = None, []
     with _collected(problems):
@@ -148,12 +148,12 @@ def _unknown_classes(path: str, boxes: np.ndarray, n_classes: float) -> list[str
 def _spacing_note(folder: str | Path, spacings: list) -> list[str]:
     missing = sum(spacing_mm is None for spacing_mm in spacings)
     without = f"{missing} of {len(spacings)} images without pixel spacing"
-    fix = "none needed for overlap and distances in pixels; DICOM files bring it"
+    fix = "not needed for overlap and distances in pixels; DICOM files state it"
     return [describe(folder, without, "a spacing for distances in mm", fix)] if missing else []
 
 
 def _empty_notes(cases: pd.DataFrame) -> list[str]:
-    fix = "none needed if the image shows no fracture, it is kept as a negative"
+    fix = "none needed if the image shows no fracture; it is kept as a negative"
     labels = [case["mask"] or case["labels"] or case["image"] for case in cases.to_dict("records")]
     return [describe(path, "an empty label", "foreground", fix) for path in labels]
 
@@ -163,7 +163,7 @@ def _twin_notes(cases: pd.DataFrame) -> list[str]:
     pairs = [(rows[i], rows[j]) for i, j in same_pictures([row["image"] for row in rows])]
     expected, fix = "one subject", "give both the same subject, or delete one"
     return [
-        describe(b["image"], f"the picture of {Path(a['image']).name} again", expected, fix)
+        describe(b["image"], f"the same picture as {Path(a['image']).name}", expected, fix)
         for a, b in pairs
         if a["subject"] != b["subject"]
     ]

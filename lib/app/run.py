@@ -15,18 +15,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from lib.app.checks import PARTS as CHECKS, run_checks
+from lib.app.interrupts import no_orphans
 from lib.base import paths
 from lib.base.errors import OsteoBookError, SettingError
 from lib.base.files import explained
-from lib.engine.notebooks import (
-    check_parameters,
-    execute,
-    make_key,
-    no_orphans,
-    output,
-    tidy,
-    why_run,
-)
+from lib.engine.notebooks import check_parameters, execute, make_key, output, why_run
 from lib.engine.profiles import NAMES as PROFILES
 
 DEVICES = ("auto", "cpu", "cuda")
@@ -184,8 +177,8 @@ def _redraw(jobs: list[tuple]) -> list[bool]:
     try:
         return run_in_processes(_redraw_one, jobs, at_once, **shown)
     finally:
-        for study, notebook, parameters, _ in jobs:
-            tidy(study, notebook, parameters)  # a process that was killed could not
+        for _, notebook, *_ in jobs:  # a process that was killed could not
+            output(notebook, ".partial.ipynb").unlink(missing_ok=True)
 
 
 def _redraw_one(*job) -> bool:
@@ -197,7 +190,7 @@ def _redraw_one(*job) -> bool:
 def _run_one(
     study: str, notebook: Path, parameters: dict, position: str, shown: bool = True
 ) -> bool:
-    """Execute one notebook if needed and tell about it; True if it failed.
+    """Execute one notebook if needed and report it; True if it failed.
 
     With ``shown``, what its cells print is printed as it comes.
     """
@@ -236,7 +229,7 @@ def check_writable(folder: Path) -> None:
 
 
 def dry_run(options: argparse.Namespace) -> None:
-    """Tell what a run would execute, why, and how long it would take."""
+    """Print what a run would execute, why, and how long it would take."""
     parameters = notebook_parameters(options)
     for study, notebook in options.notebooks.items():
         check_parameters(notebook, parameters)
@@ -289,7 +282,7 @@ def run_methods(options: argparse.Namespace) -> None:
 
 
 def _tell_trials(trials) -> None:
-    """Print one line a trial, and the totals."""
+    """Print one line per trial, and the totals."""
     for trial in trials.itertuples():
         print(f"  {trial.status:8}  {trial.name}  ({trial.why})")
     counts = ", ".join(f"{sum(trials.status == s)} {s}" for s in ("cached", "continue", "run"))
@@ -298,7 +291,7 @@ def _tell_trials(trials) -> None:
 
 
 def clean() -> None:
-    """Delete the trials that nothing refers to and tell what became free."""
+    """Delete the trials that nothing refers to and print how much space that freed."""
     from lib.engine import plans
     from lib.studies.registry import EVERY
 

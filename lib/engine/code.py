@@ -205,7 +205,7 @@ def _definitions(module: str) -> dict[str, Definition]:
 
 @cache
 def _read(module: str, path: Path, modified_ns: int) -> dict[str, Definition]:
-    del modified_ns  # part of the cache's key alone
+    del modified_ns  # only part of the cache's key
     nodes, _ = _names(module, path, path.stat().st_mtime_ns)
     return {name: _definition(module, name, parts) for name, parts in nodes.items()}
 

@@ -12,7 +12,7 @@ def gigaflops(model: nn.Module, shape: tuple[int, int, int]) -> float:
     """10^9 operations of one image through ``model`` in evaluation mode.
 
     A multiplication and its addition are two; only convolutions and matrix products count, as
-    they are nearly everything. Nothing is computed: shapes alone go through the network.
+    they make up nearly everything. Nothing is computed: shapes alone go through the network.
 
     Args:
         model: takes B x C x H x W; left as it is.

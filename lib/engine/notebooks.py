@@ -7,13 +7,11 @@ notebook is executed.
 
 import ast
 import json
-import logging
 import os
 import re
-import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from lib.base import paths
@@ -21,7 +19,6 @@ from lib.base.errors import SettingError
 from lib.base.files import digest, explained, listing, replacing
 
 TRACEBACK_LINES = 12
-EARLIER = "of_an_earlier_run"  # in provenance.json until a figure is drawn again
 
 
 def output(notebook: Path, suffix: str) -> Path:
@@ -108,14 +105,21 @@ def _records(study: str, key: dict) -> list[Path]:
 
 def _figures(study: str, key: dict[str, str]) -> list[Path]:
     """Every file that the study's figures consist of, as recorded when they were drawn."""
-    records = [record for record in _records(study, key) if record.exists()]
+    records = _records(study, key)
     figures = [
         record.parent / file
         for record in records
-        for figure in json.loads(record.read_text(encoding="utf-8")).values()
+        for figure in _read(record).values()
         for file in figure["files"]
     ]
-    return figures or _records(study, key)[:1]
+    return figures or records[:1]
+
+
+def _read(record: Path) -> dict[str, dict]:
+    """What is recorded of each figure; empty for a missing or damaged record."""
+    with suppress(FileNotFoundError, ValueError):
+        return json.loads(record.read_text(encoding="utf-8"))
+    return {}
 
 
 def execute(
@@ -132,11 +136,14 @@ def execute(
         OsteoBookError: if nothing can be written.
     """
     failed, partial = output(notebook, ".failed.ipynb"), output(notebook, ".partial.ipynb")
-    records = _records(study, key)
     output(notebook, ".key.json").unlink(missing_ok=True)
+    records = _records(study, key)
+    before = _written(_figures(study, key))
     try:
-        _change(records, lambda figure: figure | {EARLIER: True})
         with explained(paths.EXECUTED):
+            for record in records:
+                if not _read(record):  # damaged: the notebook could not add to it
+                    record.unlink(missing_ok=True)
             if error := _run(notebook, partial, parameters, shown):
                 if partial.exists():
                     partial.replace(failed)
@@ -145,44 +152,41 @@ def execute(
                 temporary.write_text(_page(partial, notebook.stem), encoding="utf-8")
             partial.replace(output(notebook, ".ipynb"))
             failed.unlink(missing_ok=True)
-            _change(records, lambda figure: None if EARLIER in figure else figure)
+            for record in records:
+                _forget(record, before)
             with replacing(output(notebook, ".key.json")) as temporary:
                 temporary.write_text(json.dumps(key, indent=1))
     finally:
-        tidy(study, notebook, key)
+        partial.unlink(missing_ok=True)
     return ""
 
 
-def tidy(study: str, notebook: Path, parameters: dict) -> None:
-    """Remove what an execution that was stopped leaves: the partial copy, and marks on figures."""
-    output(notebook, ".partial.ipynb").unlink(missing_ok=True)
-    records = _records(study, parameters)
-    _change(records, lambda figure: {k: v for k, v in figure.items() if k != EARLIER})
+def _written(files: list[Path]) -> dict[Path, int]:
+    """When each file was written; 0 if it is missing."""
+    return {file: file.stat().st_mtime_ns if file.exists() else 0 for file in files}
 
 
-def _change(records: list[Path], change: Callable[[dict], dict | None]) -> None:
-    """Change what is recorded of each figure; None forgets it, and an empty record is deleted.
+def _forget(record: Path, before: dict[Path, int]) -> None:
+    """Drop the figures whose files are as ``before``: the notebook does not draw them any more.
 
-    While a notebook runs, the figures before it are marked in place: drawing one again replaces
-    its entry, so a run that fails or is killed at any moment loses the origin of no figure.
+    Only a notebook that succeeded gets here, so one that fails or is killed at any moment loses
+    the origin of no figure. A record without figures is deleted.
     """
-    for record in (record for record in records if record.exists()):
-        before = record.read_text(encoding="utf-8")
-        try:
-            changed = {name: change(figure) for name, figure in json.loads(before).items()}
-        except ValueError:
-            changed = {}  # no record at all: the figures are drawn anew
-        kept = {name: figure for name, figure in changed.items() if figure is not None}
-        text = json.dumps(kept, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-        if not kept:
-            record.unlink()
-        elif text != before:
-            with replacing(record) as temporary:
-                temporary.write_text(text, encoding="utf-8")
+    figures, drawn = _read(record), {}
+    for name, figure in figures.items():
+        now = _written([record.parent / file for file in figure["files"]])
+        if not now.items() <= before.items():
+            drawn[name] = figure
+    if not drawn:
+        record.unlink(missing_ok=True)
+    elif drawn != figures:
+        with replacing(record) as temporary:
+            text = json.dumps(drawn, indent=2, sort_keys=True, ensure_ascii=False)
+            temporary.write_text(text + "\n", encoding="utf-8")
 
 
 def _run(notebook: Path, copy: Path, parameters: dict, shown: bool) -> str:
-    """Let papermill execute; the error, or empty."""
+    """Let papermill execute; the error with the end of its traceback, or empty."""
     import papermill
     from traitlets.config import Config
 
@@ -203,52 +207,17 @@ def _run(notebook: Path, copy: Path, parameters: dict, shown: bool) -> str:
             config=Config(KernelManager={"transport_encryption": "auto"}),  # else ipykernel warns
         )
     except papermill.PapermillExecutionError as error:
-        return _cell_error(error)
+        trace = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback))  # without colours
+        lines = trace.splitlines()[-TRACEBACK_LINES:]
+        return "\n    ".join([f"{error.ename}: {error.evalue}", *lines])
     except RuntimeError as error:  # also nbclient's DeadKernelError
         return f"{error}. Fix: most often memory ran out; close programs or use a smaller profile."
     return ""
 
 
-def _cell_error(error) -> str:
-    """Error and last lines of the traceback of a failed cell, without terminal colours."""
-    trace = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback)).splitlines()
-    return "\n    ".join([f"{error.ename}: {error.evalue}", *trace[-TRACEBACK_LINES:]])
-
-
 def _page(notebook: Path, title: str) -> str:
     """HTML that needs no other file."""
-    import nbformat
     from nbconvert import HTMLExporter
 
     exporter = HTMLExporter(embed_images=True)
-    content = nbformat.read(notebook, as_version=4)
-    return exporter.from_notebook_node(content, {"metadata": {"name": title}})[0]
-
-
-@contextmanager
-def no_orphans() -> Iterator[None]:
-    """Let SIGINT and SIGTERM raise KeyboardInterrupt, and end every process started meanwhile.
-
-    A kernel has its own process group, so the terminal's Ctrl-C does not reach it; its workers
-    are found now because nobody can find them once the kernel is gone.
-    """
-    import psutil
-
-    started = []
-
-    def interrupt(*_) -> None:
-        started.extend(psutil.Process().children(recursive=True))
-        logging.getLogger("asyncio").disabled = True  # it would report the abandoned cell
-        raise KeyboardInterrupt
-
-    previous = {
-        number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-        for process in started:
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
+    return exporter.from_file(str(notebook), {"metadata": {"name": title}})[0]

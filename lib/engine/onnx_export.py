@@ -37,9 +37,13 @@ def export_onnx(model: nn.Module, shape: tuple[int, int, int], path: Path) -> fl
         # The newer exporter needs a further package and gives the same graph for these networks.
         warnings.simplefilter("ignore", DeprecationWarning)
         torch.onnx.export(
-            model, (torch.zeros(1, *shape),), str(temporary),
-            dynamic_axes=dynamic, dynamo=False, **names,
-        )  # fmt: skip
+            model,
+            (torch.zeros(1, *shape),),
+            str(temporary),
+            dynamic_axes=dynamic,
+            dynamo=False,
+            **names,
+        )
         difference = parity(model, shape, temporary)
         if not difference <= TOLERANCE:
             raise OsteoBookError(

@@ -15,7 +15,7 @@ from lib.phantoms import SCENES, load_scene
 
 MANIFEST = "manifest.json"
 NOTE = "Synthetic: {what}, simulated. Nothing about patients can be concluded from it.\n"
-CHUNK = 2  # cases a job; few, because a volume takes seconds
+CHUNK = 2  # cases per job; few, because a volume takes seconds
 
 
 def phantom_root(scene: str, cases: int, size: int | tuple[int, ...], seed: int) -> Path:

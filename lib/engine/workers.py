@@ -33,9 +33,9 @@ def run_in_processes(
     Args:
         function: importable by name.
         jobs: arguments of each call.
-        workers: processes; default one a core.
+        workers: processes; default: one per core.
         progress: total of some unit, and a function telling how much of it is done.
-        what: is being done, shown with its ``unit`` in the progress bar and in errors.
+        what: what is being done, shown in errors and, with its ``unit``, in the progress bar.
         names: of the jobs, for errors.
 
     Raises:
@@ -78,13 +78,13 @@ def _check_main(what: str) -> None:
     """
     script = getattr(sys.modules["__main__"], "__file__", None)
     if script is not None and not Path(script).exists():
-        found = f"a script read from {script}"
+        origin = f"a script read from {script}"
     elif getattr(multiprocessing.current_process(), "_inheriting", False):
-        found = f"a call that {script} makes when it is imported"
+        origin = f"a call that {script} makes when it is imported"
     else:
         return
     raise OsteoBookError(
-        f"{what} in processes: found {found}; expected a file that works under "
+        f"{what} in processes: found {origin}; expected a file that works under "
         '`if __name__ == "__main__":`. Fix: write that line above the call.'
     )
 

@@ -46,7 +46,7 @@ def best_median_worst(metrics: pd.DataFrame, method: str, metric: str = "f1") ->
 
 @style()
 def overlays(rows: Sequence[Overlay]) -> Figure:
-    """One row a case: the image with its reference, then one picture a method with its scores.
+    """One row per case: the image with its reference, then one picture per method with its scores.
 
     All pictures share one grey scale, 0 black to 1 white. Every row shows the methods of the first;
     up to four stay legible.

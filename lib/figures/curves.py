@@ -25,7 +25,7 @@ class Panel(NamedTuple):
 
 @style()
 def learning_curves(history: pd.DataFrame, panels: list[Panel]) -> Figure:
-    """Panels of learning curves, two a row; panels with one y label share its scale.
+    """Panels of learning curves, two per row; panels with the same y label share its scale.
 
     Colour is the method; in a panel of two columns the second is dashed. Raises as
     ``summarise_curves`` does.
@@ -57,8 +57,10 @@ def summarise_curves(history: pd.DataFrame, methods, columns) -> pd.DataFrame:
     """
     require_single(history, "dataset")
     if missing := set(methods) - set(history["method"]):
-        found = ", ".join(sorted(missing))
-        raise SettingError(f"history: no rows of {found}; expected every method. Fix: train it.")
+        raise SettingError(
+            f"history: no rows of {', '.join(sorted(missing))}; expected every method. "
+            "Fix: train it."
+        )
     chosen = history[history["method"].isin(methods)]
     tidy = chosen.melt(["method", "epoch"], list(columns), var_name="column")
     values = tidy.groupby(["method", "column", "epoch"])["value"]

@@ -1,4 +1,4 @@
-"""Per-case results of every method: violins where there are cases enough, boxes where not."""
+"""Per-case results of every method: violins where there are enough cases, boxes elsewhere."""
 
 import numpy as np
 import pandas as pd
@@ -24,13 +24,13 @@ def metric_distributions(
     rows: str = "dataset",
     clip_sd: float | None = None,
 ) -> Figure:
-    """Distribution over cases: one column a metric, one row a value of ``rows``, one line a method.
+    """Distribution over cases: a column per metric, a row per value of ``rows``, a line per method.
 
     ``metrics`` is tidy: dataset, structure, method, case, metric, unit, value; ``rows`` is
     "dataset" or "structure", the other must be a single one. Several seeds or folds of a case are
     averaged first, so that a point is a case. From 15 cases on: violin (no wider than the data),
     points, median and its 95 % interval; below: box and points. Undefined values are left out and
-    counted in the note; so are, with ``clip_sd``, those farther than so many SD from their method's
+    counted in the note; with ``clip_sd`` so are those more than that many SD from their method's
     mean (the humerus paper's figure 1 uses 3).
     """
     metrics = metrics[metrics["metric"].isin(names)]

@@ -15,7 +15,7 @@ COLUMNS = 4
 
 @style()
 def embedding(table: pd.DataFrame, measures: pd.DataFrame) -> Figure:
-    """Panels of points coloured by label, with purity and silhouette written on.
+    """Panels of points coloured by label, with purity and silhouette written on them.
 
     Purity is the share of a point's nearest neighbours that have its label; beside it stands what
     neighbours drawn at random would reach, from the sizes of the labels.
@@ -37,7 +37,7 @@ def embedding(table: pd.DataFrame, measures: pd.DataFrame) -> Figure:
     names = list(table["panel"].unique())
     if missing := [name for name in names if name not in measures.index]:
         raise SettingError(
-            f"measures: no row of {', '.join(map(str, missing))}; expected one a panel. "
+            f"measures: no row of {', '.join(map(str, missing))}; expected one per panel. "
             "Fix: compute purity and silhouette of its features."
         )
     colours = label_colours(table["label"])
@@ -73,8 +73,15 @@ def _draw_points(axes, points, colours) -> None:
     markers = dict(zip(colours, MARKERS, strict=False))
     for label in [name for name in colours if name in set(points["label"])]:
         chosen = points[points["label"] == label]
-        axes.plot(chosen["x"], chosen["y"], markers[label], color=colours[label], ms=3.2,
-                  alpha=0.75, mew=0)  # fmt: skip
+        axes.plot(
+            chosen["x"],
+            chosen["y"],
+            markers[label],
+            color=colours[label],
+            ms=3.2,
+            alpha=0.75,
+            mew=0,
+        )
     axes.set(xticks=[], yticks=[], ylabel="t-SNE 2", box_aspect=1)
     axes.margins(0.06)
 

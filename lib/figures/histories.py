@@ -1,4 +1,4 @@
-"""Panels of what a training logged, a line a method: shared by the studies' own figures."""
+"""Panels of what trainings logged, one line per method; the studies' own figures share them."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -27,7 +27,7 @@ class Trace(NamedTuple):
 
 
 def traces(history: pd.DataFrame, panels: Sequence[Trace]) -> Figure:
-    """Panels of a history of one dataset, two a row: mean over runs, smallest to largest as band.
+    """Panels of a history of one dataset, two per row: mean over runs, smallest to largest as band.
 
     Args:
         history: dataset, method, epoch and the panels' columns; a run is a fold, seed or bone.
@@ -46,8 +46,17 @@ def traces(history: pd.DataFrame, panels: Sequence[Trace]) -> Figure:
     figure = new_figure(height_in=2.0 * rows + 0.6)
     for axes, panel in zip(figure.subplots(rows, 2).ravel(), panels, strict=True):
         _draw_trace(axes, panel, summary[summary["column"] == panel.column], methods)
-    handles = [Line2D([], [], color=method_style(m).colour, marker=method_style(m).marker, ms=4,
-                      label=method_style(m).label) for m in methods]  # fmt: skip
+    handles = [
+        Line2D(
+            [],
+            [],
+            color=method_style(m).colour,
+            marker=method_style(m).marker,
+            ms=4,
+            label=method_style(m).label,
+        )
+        for m in methods
+    ]
     figure.legend(handles=handles, loc="outside upper center", ncols=4)
     note(figure, _runs(summary))
     return figure
@@ -56,18 +65,33 @@ def traces(history: pd.DataFrame, panels: Sequence[Trace]) -> Figure:
 def _draw_trace(axes, panel, summary, methods) -> None:
     for method in methods:
         rows, style = summary[summary["method"] == method], method_style(method)
-        axes.fill_between(rows["epoch"], rows["low"], rows["high"], color=style.colour, alpha=0.12,
-                          lw=0)  # fmt: skip
-        axes.plot(rows["epoch"], rows["mean"], color=style.colour, marker=style.marker, ms=3.5,
-                  markevery=max(1, len(rows) // MARKS))  # fmt: skip
+        axes.fill_between(
+            rows["epoch"], rows["low"], rows["high"], color=style.colour, alpha=0.12, lw=0
+        )
+        axes.plot(
+            rows["epoch"],
+            rows["mean"],
+            color=style.colour,
+            marker=style.marker,
+            ms=3.5,
+            markevery=max(1, len(rows) // MARKS),
+        )
     if summary.empty:
-        axes.text(0.5, 0.5, "not logged by any method", transform=axes.transAxes, ha="center",
-                  color=MUTED)  # fmt: skip
+        axes.text(
+            0.5, 0.5, "not logged by any method", transform=axes.transAxes, ha="center", color=MUTED
+        )
         axes.set(xticks=[], yticks=[])
     elif panel.reference is not None:
         axes.axhline(panel.reference, color="black", lw=0.8, ls="--")
-        axes.annotate(panel.meaning, (1, panel.reference), (0, 2), fontsize=6.5, ha="right",
-                      xycoords=axes.get_yaxis_transform(), textcoords="offset points")  # fmt: skip
+        axes.annotate(
+            panel.meaning,
+            (1, panel.reference),
+            (0, 2),
+            fontsize=6.5,
+            ha="right",
+            xycoords=axes.get_yaxis_transform(),
+            textcoords="offset points",
+        )
     axes.set(title=panel.title, ylabel=panel.ylabel)
     axes.set_yscale(panel.scale)
     if panel.scale == "linear":

@@ -42,5 +42,5 @@ def require_alike(**arrays: np.ndarray) -> None:
     """SettingError unless the named arrays have one shape."""
     shapes = {name: np.shape(array) for name, array in arrays.items()}
     if len(set(shapes.values())) > 1:
-        found = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
-        raise SettingError(f"shapes: found {found}; expected one. Fix: resample to one grid.")
+        listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+        raise SettingError(f"shapes: found {listed}; expected one. Fix: resample to one grid.")

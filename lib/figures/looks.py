@@ -113,7 +113,7 @@ def bone_look(bone: str) -> tuple[str, str]:
 
 
 def label_colours(labels: Iterable) -> dict:
-    """A colour for each distinct label: a bone's own, else the next of a fixed row.
+    """A colour for each distinct label: a bone's own, else the next of a fixed list.
 
     Raises SettingError if more than seven labels are no bones.
     """

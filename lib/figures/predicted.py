@@ -16,13 +16,13 @@ from lib.figures.pictures import show
 from lib.figures.style import WIDTH_IN, new_figure, note, style
 
 MARGIN_IN = 0.9  # for title, legend and note
-LN_2 = log(2)  # entropy of two classes alike: the least that is drawn bright
+LN_2 = log(2)  # entropy of two equally likely classes; the scale ends no lower
 
 
 class View(NamedTuple):
     """A picture to draw on: ``image`` H x W in [0, 1], ``masks`` structure -> bool H x W.
 
-    ``entropy`` H x W, nats a pixel, gets a panel of its own; None for none.
+    ``entropy`` H x W, nats per pixel, gets a panel of its own; None: no panel.
     """
 
     title: str
@@ -33,7 +33,7 @@ class View(NamedTuple):
 
 @style()
 def outlines(views: Sequence[View], title: str) -> Figure:
-    """Views of one image with the outline of each structure; those found in none are named.
+    """Views of one image with the outline of each structure; those that no view shows are named.
 
     Args:
         views: one or more, of the same structures.

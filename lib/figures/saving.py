@@ -40,7 +40,7 @@ def save(
     if synthetic:
         note(figure, SYNTHETIC_NOTE)
     files = [_write_picture(figure, folder / f"{name}.png")]
-    figure.set_layout_engine("none")  # it is found: finding it takes a third of every drawing
+    figure.set_layout_engine("none")  # already computed; again would take a third of the drawing
     figure.picture = files[0].read_bytes()
     files.append(_write_picture(figure, folder / f"{name}.svg"))
     if table is not None:

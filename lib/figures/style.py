@@ -94,7 +94,7 @@ def log_axis(axes) -> None:
 
 
 def rows_axis(grid, names) -> None:
-    """One named row a line, the first on top, for a row of axes that share their y axis."""
+    """One line per named row, the first on top, for a row of axes that share their y axis."""
     grid[0].set_yticks(range(len(names)), names)
     grid[0].set_ylim(len(names) - 0.5, -0.5)
     for axes in grid:

@@ -17,12 +17,13 @@ import pandas as pd
 import psutil
 import pytest
 
-import lib
+from lib import engine
 from lib.app import checks as runner_checks, run as runner
 from lib.app.report.readme import markers
 from lib.base import paths
 from lib.base.errors import DataError, OsteoBookError, SettingError
 from lib.engine import notebooks as executing
+from lib.training.loop import pick_device
 
 PARAMETERS = (
     'profile = "smoke"\nseed = 0\ndevice = "auto"\ndata_root = ""\nfigures_only = False  # as it is'
@@ -50,11 +51,11 @@ def place(tmp_path, monkeypatch):
 
 @pytest.fixture
 def fake_trials(monkeypatch):
-    """Stands for ``lib.engine.trial_plans``: three trials, half an hour each where not cached."""
+    """Stands for ``lib.engine.plans``: three trials, half an hour each where not cached."""
     calls = []
 
     def plan(study, **parameters):
-        calls.append((study, parameters))
+        calls.append((study.name, parameters))
         columns = ["name", "status", "why", "minutes", "megabytes"]
         rows = [
             ("first", "cached", "already computed", 0.0, 0.0),
@@ -63,9 +64,9 @@ def fake_trials(monkeypatch):
         ]
         return pd.DataFrame(rows, columns=columns)
 
-    module = SimpleNamespace(plan=plan, calls=calls, clean=lambda: [(Path("old"), 1.5)])
-    monkeypatch.setitem(sys.modules, "lib.engine.trial_plans", module)
-    monkeypatch.setattr(lib, "trial_plans", module, raising=False)
+    module = SimpleNamespace(plan=plan, calls=calls, clean=lambda studies: [(Path("old"), 1.5)])
+    monkeypatch.setitem(sys.modules, "lib.engine.plans", module)
+    monkeypatch.setattr(engine, "plans", module, raising=False)
     return module
 
 
@@ -88,9 +89,10 @@ def drawing(place: Path, study: str) -> str:
 
 
 def adding(folder: Path, name: str, entry: dict) -> str:
-    """A cell that records one figure beside those that are recorded, as ``lib.figures`` does."""
+    """A cell that writes one figure and records it beside the others, as ``lib.figures`` does."""
     return (
         f"import json, pathlib; r = pathlib.Path({str(folder / 'provenance.json')!r})\n"
+        f"[(r.parent / file).write_text('drawn') for file in {entry['files']!r}]\n"
         "old = json.loads(r.read_text()) if r.exists() else {}\n"
         f"text = json.dumps(old | {{{name!r}: {entry!r}}}, indent=2, sort_keys=True)\n"
         "r.write_text(text + '\\n')"
@@ -369,7 +371,8 @@ def test_smoke_runs_and_failures_write_the_book_alone(published, place, cell, co
 DRIVER = """
 import sys
 from pathlib import Path
-from lib import paths
+import lib.studies.registry  # which asks for a notebook of every study
+from lib.base import paths
 paths.NOTEBOOKS = Path(sys.argv[1])
 from lib.app.run import main
 if __name__ == "__main__":
@@ -601,7 +604,8 @@ def test_a_dry_run_tells_and_runs_nothing(finished, place, capsys, fake_trials):
     assert "04_knee_dual_level_ce: would run (never completed)" in told
     assert "  run       third  (never run)" in told
     assert "3 trials: 1 cached, 1 continue, 1 run; about 60.0 min and 4 MB" in told
-    expected = {"profile": "quick", "data_root": "", "seed": 3, "device": "auto"}
+    expected = {"profile": "quick", "data_root": "", "seed": 3, "methods": ()}
+    expected["device"] = pick_device("auto")
     assert fake_trials.calls == [("wrist", expected), ("knee", expected)]
     assert sorted(place.rglob("*")) == before
 

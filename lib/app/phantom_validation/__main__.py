@@ -58,8 +58,8 @@ def measure_difficulty(options) -> pd.DataFrame:
     """Figure and table of the calibration; returns the mean Dice of each structure."""
     scenes = [options.scene] if options.scene else SCENES
     jobs = [(scene, seed) for scene in scenes for seed in range(options.seeds)]
-    found = run_in_processes(difficulty, jobs, what="difficulty", unit="training")
-    table = pd.concat(found, ignore_index=True)
+    tables = run_in_processes(difficulty, jobs, what="difficulty", unit="training")
+    table = pd.concat(tables, ignore_index=True)
     name = f"difficulty_{options.scene}" if options.scene else "difficulty"
     figures.save(drawn.difficulty(table, BAND), PLACE, name, table, synthetic=True)
     by_seed = table.groupby(["scene", "structure", "seed"], sort=False)["dice"].mean()
@@ -70,8 +70,8 @@ def measure_difficulty(options) -> pd.DataFrame:
 def measure_variety(options) -> pd.DataFrame:
     """Table of every case's nearest neighbour; returns the extremes of each scene."""
     scenes = [options.scene] if options.scene else SCENES
-    found = run_in_processes(variety, [(s,) for s in scenes], what="variety", unit="scene")
-    table = pd.concat(found, ignore_index=True)
+    tables = run_in_processes(variety, [(s,) for s in scenes], what="variety", unit="scene")
+    table = pd.concat(tables, ignore_index=True)
     name = f"variety_{options.scene}" if options.scene else "variety"
     figures.save_table(table, PLACE, name, synthetic=True)
     grouped = table.groupby("scene", sort=False)
@@ -88,10 +88,10 @@ def measure_realism(options) -> pd.DataFrame:
     """Figure of grey levels and spectra, and a private sheet of pictures; returns the numbers."""
     real = realism.real_pictures(options.real, options.invert)
     pictures = {"real": real, "phantom": realism.phantom_pictures(options.scene, len(real))}
-    greys = {source: realism.grey_levels(found) for source, found in pictures.items()}
-    spectra = {source: realism.power_spectra(found) for source, found in pictures.items()}
-    rows = [realism.numbers(options.scene, source, found) for source, found in pictures.items()]
-    n = ", ".join(f"{len(found)} {source}" for source, found in pictures.items())
+    greys = {source: realism.grey_levels(images) for source, images in pictures.items()}
+    spectra = {source: realism.power_spectra(images) for source, images in pictures.items()}
+    rows = [realism.numbers(options.scene, source, images) for source, images in pictures.items()]
+    n = ", ".join(f"{len(images)} {source}" for source, images in pictures.items())
     title = f"{SCENES[options.scene].what} ({n})"
     figure = drawn.likeness(greys, spectra, title)
     name, table = f"realism_{options.scene}", pd.DataFrame(rows)

@@ -48,8 +48,8 @@ def difficulty(scene: str, seed: int = 0) -> pd.DataFrame:
     for channel in (0, smallest):
         network = train([only(s, channel) for s in learnt], seed)
         for index, case in zip(testing, tested, strict=True):
-            found = predict(network, case.image)[0]
-            rows.append((scene, seed, index, names[channel], dice(found, case.masks[channel])))
+            predicted = predict(network, case.image)[0]
+            rows.append((scene, seed, index, names[channel], dice(predicted, case.masks[channel])))
     return pd.DataFrame(rows, columns=["scene", "seed", "case", "structure", "dice"])
 
 

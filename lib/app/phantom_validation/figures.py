@@ -12,7 +12,7 @@ SOURCES = {"real": "#000000", "phantom": "#0072B2"}
 
 @style()
 def difficulty(table: pd.DataFrame, band: tuple[float, float]) -> Figure:
-    """Dice of the union of the bones, a line a scene: every test case of every seed, and the mean.
+    """Dice of the union of the bones, one line per scene: every test case of every seed, the mean.
 
     ``table``: scene, seed, case, structure, dice. ``band`` is shaded: easy enough to learn, hard
     enough for methods to differ.
@@ -61,7 +61,7 @@ def likeness(greys: dict, spectra: dict, title: str) -> Figure:
 
 @style()
 def transfer(scores: pd.DataFrame) -> Figure:
-    """F1 on real test pictures, a line a way of training.
+    """F1 on real test pictures, one line per way of training.
 
     ``scores``: method, metric, mean, low, high, n, seeds.
     """

@@ -16,18 +16,18 @@ HEIGHT_PX = 256
 MOST = 40  # pictures of each kind
 EXPOSED = (0.03, 0.97)  # grey levels; beyond are collimated or saturated pixels
 GREY_BINS = 32
-BANDS = {"low": (0.01, 0.08), "high": (0.12, 0.4)}  # cycles a pixel, in which slopes are fitted
+BANDS = {"low": (0.01, 0.08), "high": (0.12, 0.4)}  # cycles per pixel; a slope is fitted in each
 
 
 def real_pictures(folder: Path, invert: bool = False) -> list[np.ndarray]:
-    """Up to 40 pictures H x W in [0, 1], 256 pixels high, of a folder and those below it.
+    """Up to 40 pictures H x W in [0, 1], 256 pixels high, from a folder and its subfolders.
 
     Args:
         folder: radiographs, or MR volumes as NIfTI, whose middle slices are taken.
         invert: for files that show bone dark.
 
     Raises:
-        DataError: if there is none.
+        DataError: if the folder holds no picture.
     """
     files = sorted(path for path in Path(folder).rglob("*") if _is_picture(path))
     if not files:
@@ -37,7 +37,7 @@ def real_pictures(folder: Path, invert: bool = False) -> list[np.ndarray]:
 
 
 def phantom_pictures(scene: str, count: int) -> list[np.ndarray]:
-    """As many phantoms, spread over the scene, in the same form."""
+    """``count`` phantoms, spread over the scene, as pictures of the same form."""
     generate, cases = load_scene(scene).generate, SCENES[scene].cases
     if is_volume(scene):
         volumes = (generate(0, index, HEIGHT_PX // 2).image for index in range(4))
@@ -49,8 +49,8 @@ def phantom_pictures(scene: str, count: int) -> list[np.ndarray]:
 def grey_levels(pictures: list[np.ndarray]) -> pd.DataFrame:
     """Share of the exposed pixels in each of 32 steps: grey_level, mean, sd over pictures."""
     edges = np.linspace(0, 1, GREY_BINS + 1)
-    found = [_exposed(picture) for picture in pictures]
-    shares = [np.histogram(pixels, edges)[0] / len(pixels) for pixels in found]
+    exposed = [_exposed(picture) for picture in pictures]
+    shares = [np.histogram(pixels, edges)[0] / len(pixels) for pixels in exposed]
     return _mean_and_sd("grey_level", (edges[1:] + edges[:-1]) / 2, np.array(shares))
 
 
@@ -61,7 +61,7 @@ def power_spectra(pictures: list[np.ndarray]) -> pd.DataFrame:
 
 
 def radial_frequencies(side: int) -> np.ndarray:
-    """Middles of the rings that ``radial_power`` averages over, in cycles a pixel, up to 0.5."""
+    """Middles of the rings that ``radial_power`` averages over, in cycles per pixel, up to 0.5."""
     return np.arange(1, side // 2) / side
 
 
@@ -95,8 +95,8 @@ def numbers(scene: str, source: str, pictures: list[np.ndarray]) -> dict:
     values = {"median_grey": [float(np.median(_exposed(p))) for p in pictures]}
     fitted = [slopes(p) for p in pictures]
     values |= {f"slope_{band}": [f[band] for f in fitted] for band in BANDS}
-    for name, found in values.items():
-        row |= {name: np.mean(found), f"{name}_sd": np.std(found, ddof=1)}
+    for name, measured in values.items():
+        row |= {name: np.mean(measured), f"{name}_sd": np.std(measured, ddof=1)}
     return row
 
 

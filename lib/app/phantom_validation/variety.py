@@ -9,15 +9,15 @@ from lib.metrics import dice
 from lib.phantoms import SCENES
 
 SIDE_PX = 64
-CASES = 64  # radiographs, spread over the scene; of volumes all
+CASES = 64  # radiographs, spread over the scene; volumes are all compared
 
 
 def variety(scene: str) -> pd.DataFrame:
     """The nearest neighbour of each of up to 64 cases, among pictures and among masks.
 
     Pictures are reduced to 64 px and scaled to mean 0 and SD 1; their distance is the root mean
-    square of the difference: 0 for a copy, 1.41 for unrelated pictures. Masks are compared by the
-    Dice of the bones' union: 1 for a copy.
+    square of the difference: 0 for identical, 1.41 for uncorrelated pictures. Masks are compared
+    by the Dice of the bones' union: 1 for a copy.
 
     Returns:
         Columns scene, case, nearest_case, distance, median_distance (to all others), nearest_dice.

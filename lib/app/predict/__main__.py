@@ -1,4 +1,4 @@
-"""Own images in one call: ``python -m lib.app.predict --study knee [--weights DIR] IMAGE...``."""
+"""Predict on any image: ``python -m lib.app.predict --study knee [--weights DIR] IMAGE...``."""
 
 import argparse
 import sys
@@ -8,7 +8,7 @@ from lib.base.errors import OsteoBookError
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Predict, write and tell; 0, 1 where single images could not be used, 2 for other errors."""
+    """Predict, write and report; 0, 1 if some images could not be used, 2 for other errors."""
     from lib.app.predict.model import best_weights
     from lib.app.predict.results import default_folder, empty_images, predict
     from lib.studies.registry import STUDIES
@@ -22,10 +22,18 @@ def main(arguments: list[str] | None = None) -> int:
     )
     add = parser.add_argument
     add("--study", required=True, choices=STUDIES)
-    add("--weights", type=Path, metavar="DIR",
-        help="data/trials/<study>/<trial>; default: the best in validation")  # fmt: skip
-    add("--variant", default="", metavar="NAME",
-        help="of the weights, such as ankle or shoulder (pediatric)")  # fmt: skip
+    add(
+        "--weights",
+        type=Path,
+        metavar="DIR",
+        help="data/trials/<study>/<trial>; default: the best in validation",
+    )
+    add(
+        "--variant",
+        default="",
+        metavar="NAME",
+        help="variant of the study, such as ankle or shoulder (pediatric)",
+    )
     add("--out", type=Path, metavar="DIR", help="default: figures/<study>/private/predicted")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto")
     add("images", nargs="+", type=Path, metavar="IMAGE", help="files, or folders to search")

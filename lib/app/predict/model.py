@@ -23,7 +23,7 @@ from lib.studies.common.reader import Reader
 from lib.studies.registry import STUDIES
 
 BATCH = 8  # slices at once
-# Where code decides what a given network makes of an image; the rest is training and evaluation
+# Code that decides what a given network makes of an image; all other code trains and evaluates
 DECIDES = (
     *("lib.models.", "lib.data.images", "lib.data.preprocess", "lib.data.crop", "lib.data.frames"),
     *("lib.data.prepared", "lib.data.volumes", "lib.data.volume_files", "lib.metrics."),
@@ -54,7 +54,7 @@ class Model(NamedTuple):
 
     @property
     def structures(self) -> tuple[str, ...]:
-        """Names of what it finds."""
+        """Names of the structures that it segments."""
         return self.reader.structures(self.trial)
 
 
@@ -98,7 +98,7 @@ def best_weights(study: str, variant: str = "") -> Path:
 
     Args:
         study: a name in ``lib.studies.registry.STUDIES``.
-        variant: only trials of it, such as a joint of the pediatric study; empty: of any.
+        variant: consider only its trials, such as those of one joint; empty: those of all.
 
     Raises:
         OsteoBookError: if there is none.
@@ -121,12 +121,12 @@ def best_weights(study: str, variant: str = "") -> Path:
 def best_of(folders: Iterable[Path]) -> Path:
     """The trained model to use on images, of the finished trials in ``folders``.
 
-    Of those with the largest pictures, so of no smoke run where there is another, the one with the
-    best score on its own validation images; no test image decides. Trials without weights, and
-    those whose weights are not for whole images, are passed over.
+    Among the models for the largest pictures (so a smoke run is the last resort), this is the one
+    with the best score on its own validation images; test images play no part. Trials without
+    weights are skipped, as are those whose weights are not for whole images.
 
     Raises:
-        OsteoBookError: if none is left.
+        OsteoBookError: if no trial is left.
     """
     usable = _usable(folders)
     if not usable:
@@ -135,7 +135,7 @@ def best_of(folders: Iterable[Path]) -> Path:
 
 
 def _standing(folder: Path, trial: Trial) -> tuple:
-    """What makes a model the better one: size, validation score, name."""
+    """Key by which models are compared: picture size, validation score, name."""
     history = folder / "history.csv"
     column = STUDIES[trial.study].reader.validation
     scores = pd.read_csv(history)[column] if history.exists() else []
@@ -148,12 +148,12 @@ def _finished(study: Path) -> list[Path]:
 
 
 def _usable(folders: Iterable[Path]) -> dict[Path, Trial]:
-    """Trials with weights that their study's reader does not refuse, and what they are."""
+    """Folders with weights that their study's reader accepts, and the trial of each."""
     trials = {}
     for folder in (folder for folder in folders if (folder / WEIGHTS).is_file()):
         stored = _config(folder)["trial"]
         study = STUDIES[stored["study"]]
-        with suppress(SettingError):  # of older code
+        with suppress(SettingError):  # a trial of older code
             trial = study.read_trial(stored)
             if not study.reader.refuse(trial):
                 trials[folder] = trial
@@ -167,16 +167,16 @@ def _config(folder: Path) -> dict:
         config = json.loads((folder / "config.json").read_text())
         config["trial"]["study"]
     except FileNotFoundError:
-        found = "no config.json" if folder.is_dir() else "no such folder"
+        state = "no config.json" if folder.is_dir() else "no such folder"
     except (OSError, ValueError, KeyError, TypeError):
-        found = "a config.json that cannot be read"
+        state = "a config.json that cannot be read"
     else:
         return config
-    raise OsteoBookError(f"{folder}: found {found}; expected {expected}. Fix: {fix}.")
+    raise OsteoBookError(f"{folder}: found {state}; expected {expected}. Fix: {fix}.")
 
 
 def _with_weights(folder: Path) -> str:
-    """What to do instead: the neighbours whose weights can be used."""
+    """What to do instead: choose a trial beside it whose weights can be used."""
     listed = ", ".join([path.name for path in _usable(_finished(folder))][:3])
     return f"choose another, such as {listed}" if listed else "run the study first"
 
@@ -190,9 +190,9 @@ def changed_code(model: Model) -> list[str]:
 
 @torch.inference_mode()
 def segment(model: Model, pixels: np.ndarray) -> Segmentation:
-    """Masks of every structure, bool, each of the shape of ``pixels``, and the entropy if any.
+    """Bool masks of every structure, each of the shape of ``pixels``, and the entropy if any.
 
-    Computed in float32, as the exported file does, where the network's parameters are.
+    Computed in float32, as in the exported file, on the device of the network's parameters.
 
     Args:
         model: of ``load_model``.

@@ -25,8 +25,8 @@ class Predictions(NamedTuple):
 
     Attributes:
         table: image, file, structure, measure, unit, value, note.
-        problems: a line for each image that could not be used.
-        overlays: path of the overlay of each of the others.
+        problems: one line per image that could not be used.
+        overlays: path of the overlay of every other image.
     """
 
     table: pd.DataFrame
@@ -48,7 +48,7 @@ def predict(
 ) -> Predictions:
     """Segment images with a trained model; write masks, overlays and measurements.
 
-    ``out`` gets masks/<structure>/<image>.png in the image's own frame, of a volume
+    ``out`` gets masks/<structure>/<image>.png in the image's own frame, for a volume
     labels/<image>.nii.gz on its own grid, overlays/<image>.png, measurements.csv and, where the
     model has it, entropy/<image>.png. An image that cannot be used does not stop the others.
 
@@ -69,8 +69,10 @@ def predict(
     with explained(out):
         out.mkdir(parents=True, exist_ok=True)
     if changed := changed_code(model):
-        print(f"note: code changed since the training: {', '.join(changed)}; the metrics of the "
-              "training may no longer hold")  # fmt: skip
+        print(
+            f"note: code changed since the training: {', '.join(changed)}; the metrics of the "
+            "training may no longer hold"
+        )
     rows, problems, overlays = [], [], []
     for name, file in tqdm(files.items(), "predict", unit="image", delay=2, file=sys.stdout):
         try:

@@ -7,6 +7,7 @@ worded by us. What nobody told the code is shown as not stated, and never made u
 
 import json
 import sys
+from importlib.resources import files
 from pathlib import Path
 
 import nbformat
@@ -25,7 +26,8 @@ OF_PATIENTS = (5, 8, 12, 15, 16, 17, 18, 33, 34)  # items that ask for people
 COLUMNS = ["item", "section", "topic", "state", "answer", "source"]
 REFUSED = "Files that are missing or cannot be used are refused and named"
 TOLD_ELSEWHERE = ("weights", "phantoms", "phantom_size")  # settings, by items 24 and 7
-ITEMS, TEXTS = (paths.DATA / "checklists" / name for name in ("claim.csv", "studies.yaml"))
+ITEMS = paths.DATA / "claim_checklist.csv"
+OWN = ("{text}", "lib/studies/{study}/checklist.yaml")
 Answers = dict[int, tuple[str, str]]  # item -> answer, source
 
 
@@ -56,12 +58,10 @@ def checklist(study: str, claims: pd.DataFrame | None = None) -> pd.DataFrame:
 
 def _answers(study: str, run: pd.DataFrame, real: pd.DataFrame) -> Answers:
     """The texts that hold for this study and run, filled in."""
-    texts = yaml.safe_load(TEXTS.read_text(encoding="utf-8"))
-    own, after_run = texts[study], texts["after a run"]
-    source = TEXTS.relative_to(paths.DATA.parent).as_posix()
-    answers = texts["every study"] | {
-        item: ("{text}", source) for item in own if item not in after_run
-    }
+    texts, own = _read("lib.app.report"), own_answers(study)
+    after_run = texts["after a run"]
+    stated = {item: OWN for item in own if item not in after_run}
+    answers = texts["every study"] | stated
     known = _of_design(study, run)
     if (run["data"] == PHANTOM).all():
         answers |= texts["on phantoms"] | texts.get(f"{study} on phantoms", {})
@@ -74,11 +74,20 @@ def _answers(study: str, run: pd.DataFrame, real: pd.DataFrame) -> Answers:
         answers |= after_run
         known |= _of_run(study, run)
     filled = {}
-    for item, (answer, place) in answers.items():
-        text = own.get(item, "").format(**known) if "{text}" in answer else ""
+    for item, (answer, source) in answers.items():
+        text = own[item].format(**known) if "{text}" in answer else ""
         if told := answer.format(text=text, **known):
-            filled[item] = told, place.format(study=study)
+            filled[item] = told, source.format(study=study)
     return filled
+
+
+def own_answers(study: str) -> dict[int, str]:
+    """What ``lib/studies/<study>/checklist.yaml`` says, by item."""
+    return _read(f"lib.studies.{study}")
+
+
+def _read(package: str) -> dict:
+    return yaml.safe_load((files(package) / "checklist.yaml").read_text(encoding="utf-8"))
 
 
 def _of_design(study: str, run: pd.DataFrame) -> dict:

@@ -10,7 +10,7 @@ COMMANDS = {"ledger": "lib.app.report.ledger", "transfer": "lib.app.loss_transfe
 
 
 def markers(name: str) -> tuple[str, str]:
-    """The lines before and after the part ``name``, which one of ``COMMANDS`` writes."""
+    """The lines before and after the part that ``python -m COMMANDS[name]`` writes."""
     return f"<!-- {name}: written by python -m {COMMANDS[name]} -->", f"<!-- /{name} -->"
 
 

@@ -16,7 +16,7 @@ from lib.data.volume_files import NIFTI, NRRD
 from lib.data.volumes import Volume
 from lib.figures.predicted import View
 
-NATS_16_BIT = 10_000  # of an entropy, which is at most ln 8 = 2.08 nats
+NATS_16_BIT = 10_000  # grey levels per nat of an entropy, which is at most ln 8 = 2.08 nats
 
 
 class Picture(NamedTuple):
@@ -52,8 +52,8 @@ class Files(NamedTuple):
         expected: the kind in words, for errors.
         accepts: whether a file or folder is such an image.
         read: path -> picture; raises DataError.
-        write: folder, name, what is found (a ``Segmentation``), picture: write its masks.
-        views: picture, what is found -> what an overlay shows of them.
+        write: (folder, name, ``Segmentation``, picture) -> None: write its masks.
+        views: (picture, ``Segmentation``) -> what an overlay shows of them.
     """
 
     expected: str
@@ -72,7 +72,7 @@ def find(paths: list[Path], files: Files, besides: Path) -> dict[str, Path]:
     Raises:
         DataError: for a path that does not exist, and where there is no image at all.
     """
-    found: dict[str, Path] = {}
+    named: dict[str, Path] = {}
     for path in paths:
         if not path.exists():
             fix = "correct the path"
@@ -85,11 +85,11 @@ def find(paths: list[Path], files: Files, besides: Path) -> dict[str, Path]:
         for file in inside:
             name = _name(file, folder)
             numbered = (f"{name}~{number}" for number in count(2))
-            found[name if name not in found else next(n for n in numbered if n not in found)] = file
-    if not found:
+            named[name if name not in named else next(n for n in numbered if n not in named)] = file
+    if not named:
         places = ", ".join(map(str, paths)) or "the command"
         raise DataError(describe(places, "no image", files.expected, "name files or a folder"))
-    return found
+    return named
 
 
 def _name(file: Path, folder: Path) -> str:
@@ -119,15 +119,15 @@ def read_radiograph(path: Path) -> Picture:
     return Picture(*read_image(path))
 
 
-def write_masks(out: Path, name: str, found, picture: Picture) -> None:  # noqa: ARG001
+def write_masks(out: Path, name: str, segmentation, picture: Picture) -> None:  # noqa: ARG001
     """masks/<structure>/<name>.png: 8 bits, the picture's size, 255 where the structure is.
 
-    Where a model has an entropy, entropy/<name>.png: 16 bits, ``NATS_16_BIT`` a nat.
+    Where a model has an entropy, entropy/<name>.png: 16 bits, ``NATS_16_BIT`` per nat.
     """
-    for structure, mask in found.masks.items():
+    for structure, mask in segmentation.masks.items():
         _write_png(out / "masks" / structure / f"{name}.png", np.uint8(mask) * 255)
-    if found.entropy is not None:
-        scaled = np.rint(found.entropy * NATS_16_BIT).astype(np.uint16)
+    if segmentation.entropy is not None:
+        scaled = np.rint(segmentation.entropy * NATS_16_BIT).astype(np.uint16)
         _write_png(out / "entropy" / f"{name}.png", scaled)
 
 
@@ -136,9 +136,9 @@ def _write_png(path: Path, pixels: np.ndarray) -> None:
         temporary.write_bytes(cv2.imencode(".png", pixels)[1].tobytes())
 
 
-def whole_picture(picture: Picture, found) -> list[View]:
+def whole_picture(picture: Picture, segmentation) -> list[View]:
     """The one view of a radiograph."""
-    return [View("", picture.pixels, found.masks, found.entropy)]
+    return [View("", picture.pixels, segmentation.masks, segmentation.entropy)]
 
 
 RADIOGRAPHS = Files(

@@ -22,7 +22,7 @@ def nothing_more(segmentation: Segmentation, picture: Picture) -> list[Measure]:
 
 
 def as_trained(trial: Any, network: nn.Module) -> nn.Module:
-    """The network as it is."""
+    """The network, unchanged."""
     del trial
     return network
 
@@ -46,7 +46,8 @@ class Reader:
         files: kind of images.
         measure: (what is outlined, picture) -> what is measured besides the sizes.
         prefix: of the network's own tensors in the file of weights.
-        classes: a softmax over background and structures; else a sigmoid each, which may overlap.
+        classes: a softmax over background and structures; else one sigmoid per structure, so that
+            masks may overlap.
         reading: (trial, network with its weights) -> network that gives logits
             N x channels x S x S.
         refuse: trial -> what is wrong with its weights for this purpose; empty if nothing.

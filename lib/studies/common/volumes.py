@@ -35,10 +35,10 @@ def read(path: Path) -> Picture:
     return Picture(volume.array, volume.spacing_mm, volume)
 
 
-def write_labels(out: Path, name: str, found: Segmentation, picture: Picture) -> None:
+def write_labels(out: Path, name: str, segmentation: Segmentation, picture: Picture) -> None:
     """labels/<name>.nii.gz on the grid of the file: 0, or k for the k-th structure."""
     labels = np.zeros(picture.pixels.shape, np.uint8)
-    for number, mask in enumerate(found.masks.values(), 1):
+    for number, mask in enumerate(segmentation.masks.values(), 1):
         labels[mask] = number
     write_nifti(
         out / "labels" / f"{name}.nii.gz", _as_filed(labels, picture.volume), picture.volume.affine
@@ -49,17 +49,17 @@ def _as_filed(array: np.ndarray, volume: Volume) -> np.ndarray:
     return np.ascontiguousarray(array.transpose(np.argsort(volume.axes)))
 
 
-def views(picture: Picture, found: Segmentation) -> list[View]:
-    """The three planes through the middle of what is found, or of the volume; square pixels.
+def views(picture: Picture, segmentation: Segmentation) -> list[View]:
+    """The three planes through the middle of the segmented structures, else of the volume.
 
-    As radiologists look at them: the patient's right and front are on the left, the head is up.
+    Square pixels, as radiologists look at them: the patient's right and front on the left, head up.
     """
     volume = picture.volume
     low, high = np.percentile(picture.pixels, (DARKEST, BRIGHTEST))
     image = np.clip((picture.pixels - low) / max(high - low, 1e-6), 0, 1)
     spacing_mm = _upright_spacing(volume)
     shown = _upright(image, volume)
-    masks = {name: _upright(mask, volume) for name, mask in found.masks.items()}
+    masks = {name: _upright(mask, volume) for name, mask in segmentation.masks.items()}
     place = _middle(masks, shown.shape)
     return [
         View(

@@ -55,7 +55,7 @@ def patient_values(metrics: pd.DataFrame) -> dict[str, pd.DataFrame]:
 def compare(values: dict, pairs: list[tuple[str, str]]) -> pd.DataFrame:
     """Each pair (better, worse) in Dice and in distance: paired difference, verdict, p after Holm.
 
-    One row a pair and metric; Holm covers all rows, which are the parts of one claim.
+    One row per pair and metric; Holm covers all rows, which are the parts of one claim.
     """
     rows = []
     for better, worse in pairs:
@@ -169,8 +169,8 @@ def reaches(values: dict, seed: int) -> Verdict:
     mean, sd, low, high = (dice[name] for name in ("mean", "sd", "low", "high"))
     verdict = verdict_from_interval(low - REACHED, high - REACHED, +1)
     evidence = f"mean Dice {mean:.3f} [{low:.3f}, {high:.3f}]"
-    found = Estimate("dice, dice_boundary", mean, sd, low, high)
-    return Verdict(verdict, evidence, dice["n"], estimate=found)
+    estimate = Estimate("dice, dice_boundary", mean, sd, low, high)
+    return Verdict(verdict, evidence, dice["n"], estimate=estimate)
 
 
 def _sd_difference(table: pd.DataFrame, first: str, second: str, seed: int) -> Estimate:

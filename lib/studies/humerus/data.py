@@ -88,7 +88,7 @@ def load(trial: HumerusTrial, data_root: str) -> Data:
 
 @lru_cache(maxsize=2)
 def _load(data_root: str, listed: str, size: int) -> Data:
-    del listed  # part of the cache's key alone
+    del listed  # only part of the cache's key
     cases = find_cases(data_root, STUDY)
     arrays = zip(*(_arrays(row, size) for row in rows_to_prepare(cases)), strict=True)
     return Data(cases, *map(np.stack, arrays))
@@ -143,7 +143,7 @@ def split_cases(trial: HumerusTrial, cases: pd.DataFrame) -> dict[str, np.ndarra
 def problems(
     quick: dict[str, Any], folder: Path, cases: pd.DataFrame, is_negative: pd.Series
 ) -> list[str]:
-    """What forbids running the study: a fold needs a subject, each training a batch.
+    """What forbids running the study: every fold needs a subject, every training a batch.
 
     Args:
         quick: settings of the default profile.

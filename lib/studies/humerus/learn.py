@@ -252,7 +252,7 @@ def case_metrics(
 
 
 def keeps_weights(trial: HumerusTrial) -> bool:
-    """As the trial says."""
+    """Whether the trial asks for its weights to be kept."""
     return trial.keeps_weights
 
 

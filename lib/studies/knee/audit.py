@@ -96,9 +96,9 @@ def best_model() -> pd.DataFrame:
     table = pd.read_csv(REFERENCE / "knee_best_model.csv")
     printed = table[table["structure"] == "mean_of_4"].set_index("metric")["mean"]
     again = detailed_means().xs(BEST, level="method")[METRICS].mean()
-    found = pd.DataFrame({"printed": printed[METRICS], "recomputed": again})
-    found["agrees"] = (found["printed"] - found["recomputed"]).abs() <= ROUNDING
-    return found.rename_axis("metric").reset_index()
+    means = pd.DataFrame({"printed": printed[METRICS], "recomputed": again})
+    means["agrees"] = (means["printed"] - means["recomputed"]).abs() <= ROUNDING
+    return means.rename_axis("metric").reset_index()
 
 
 def chosen_on_tendon() -> pd.DataFrame:
@@ -107,10 +107,10 @@ def chosen_on_tendon() -> pd.DataFrame:
     Columns: metric, chosen, ce1, difference, better (the chosen one is).
     """
     table = changes().query("network == 'deeplabv3plus'").set_index("metric")
-    found = pd.DataFrame({"chosen": detailed_means().loc[("tendon", BEST)], "ce1": table["ce1"]})
-    found = found.loc[METRICS].assign(difference=found["chosen"] - found["ce1"])
-    found["better"] = (found["difference"] > 0) ^ found.index.isin(TERMS["metric2"])
-    return found.rename_axis("metric").reset_index()
+    tendon = pd.DataFrame({"chosen": detailed_means().loc[("tendon", BEST)], "ce1": table["ce1"]})
+    tendon = tendon.loc[METRICS].assign(difference=tendon["chosen"] - tendon["ce1"])
+    tendon["better"] = (tendon["difference"] > 0) ^ tendon.index.isin(TERMS["metric2"])
+    return tendon.rename_axis("metric").reset_index()
 
 
 def beats_ce2() -> pd.DataFrame:
@@ -129,8 +129,8 @@ def beats_ce2() -> pd.DataFrame:
         family: table[table["loss"].str.match(pattern)].groupby("structure")["wins"].sum()
         for family, pattern in FAMILIES.items()
     }
-    found = pd.DataFrame(wins).loc[list(STRUCTURES)]
-    return found.rename_axis("structure").reset_index()
+    counts = pd.DataFrame(wins).loc[list(STRUCTURES)]
+    return counts.rename_axis("structure").reset_index()
 
 
 def boundary_shares() -> pd.DataFrame:
@@ -139,8 +139,8 @@ def boundary_shares() -> pd.DataFrame:
     table = printed_scores()
     table = table[table["loss"].str.match(FAMILIES["bd"])]
     groups = table.groupby(table["method"].map(shares).rename("bd"))["metric1"]
-    found = groups.agg(["min", "median", "max"])
-    return found.set_axis(["lowest", "median", "highest"], axis=1).reset_index()
+    ranges = groups.agg(["min", "median", "max"])
+    return ranges.set_axis(["lowest", "median", "highest"], axis=1).reset_index()
 
 
 def inconsistencies() -> pd.DataFrame:

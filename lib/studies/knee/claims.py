@@ -92,8 +92,8 @@ def weighted_is_better(values: pd.DataFrame, measures: tuple) -> Verdict:
 def _decided(table: pd.DataFrame, evidence: str) -> Verdict:
     """All rows of ``compared`` must hold; estimate and p are those of the one that decides."""
     row, n = deciding(table), int(table["n"].min())
-    found = estimate_of(row, row["measure"])
-    return Verdict(verdict_of_all(table["verdict"]), evidence, n, float(row["p"]), found)
+    estimate = estimate_of(row, row["measure"])
+    return Verdict(verdict_of_all(table["verdict"]), evidence, n, float(row["p"]), estimate)
 
 
 def is_best(stability: pd.DataFrame, model: str, values: pd.DataFrame) -> Verdict:
@@ -106,23 +106,23 @@ def is_best(stability: pd.DataFrame, model: str, values: pd.DataFrame) -> Verdic
     verdict = "contradicted" if row["low"] > 1 else "inconclusive"
     if row["rank"] == 1 and row["high"] == 1:
         verdict = "reproduced"
-    found = Estimate(
+    estimate = Estimate(
         f"rank of {model}", float(row["rank"]), low=float(row["low"]), high=float(row["high"])
     )
-    return Verdict(verdict, evidence, _subjects(values), estimate=found)
+    return Verdict(verdict, evidence, _subjects(values), estimate=estimate)
 
 
 def mixed_losses_improve(values: pd.DataFrame, seed: int) -> Verdict:
     """K7: each family has a higher Mean_metric 1 than CE2, over networks, ratios and structures."""
-    one, verdicts, parts, found = metric1(values), [], [], []
+    one, verdicts, parts, estimates = metric1(values), [], [], []
     for family, losses in FAMILIES.items():
         change = [
             one.xs(loss, axis=1, level="loss") - one.xs("ce2", axis=1, level="loss")
             for loss in losses
         ]
         by_structure = sum(part.mean(axis=1) for part in change) / len(change)
-        found.append(_estimate(f"Mean_metric 1, {family} minus CE2", by_structure, seed))
-        low, high = found[-1].low, found[-1].high
+        estimates.append(_estimate(f"Mean_metric 1, {family} minus CE2", by_structure, seed))
+        low, high = estimates[-1].low, estimates[-1].high
         verdicts.append(verdict_from_interval(low, high, +1))
         cells = pd.concat([part.groupby("structure").mean() for part in change], axis=1) > 0
         better = ", ".join(
@@ -130,7 +130,7 @@ def mixed_losses_improve(values: pd.DataFrame, seed: int) -> Verdict:
         )
         parts.append(f"{family} [{low:+.3f}, {high:+.3f}], better cells: {better}")
     verdict = verdict_of_all(verdicts)
-    chosen = found[verdicts.index(verdict)]
+    chosen = estimates[verdicts.index(verdict)]
     return Verdict(verdict, "; ".join(parts), _subjects(values), estimate=chosen)
 
 
@@ -139,13 +139,13 @@ def more_boundary_is_better(values: pd.DataFrame, seed: int) -> Verdict:
     one = metric1(values)
     most, least = (one.xs(f"ce2_bd_{r}", axis=1, level="loss") for r in ("10_90", "90_10"))
     name = "Mean_metric 1, CE2 + boundary 0.90 minus 0.10"
-    found = _estimate(name, (most - least).mean(axis=1), seed)
+    estimate = _estimate(name, (most - least).mean(axis=1), seed)
     evidence = (
         f"Mean_metric 1 {least.mean().mean():.3f} at 0.10, {most.mean().mean():.3f} at 0.90, "
     )
-    evidence += f"difference [{found.low:+.3f}, {found.high:+.3f}]"
-    verdict = verdict_from_interval(found.low, found.high, +1)
-    return Verdict(verdict, evidence, _subjects(values), estimate=found)
+    evidence += f"difference [{estimate.low:+.3f}, {estimate.high:+.3f}]"
+    verdict = verdict_from_interval(estimate.low, estimate.high, +1)
+    return Verdict(verdict, evidence, _subjects(values), estimate=estimate)
 
 
 def optimum_protects_the_tendon(values: pd.DataFrame, ranking: pd.DataFrame) -> Verdict:
@@ -163,8 +163,8 @@ def metric1(values: pd.DataFrame) -> pd.DataFrame:
 
 def _estimate(measure: str, by_structure: pd.Series, seed: int) -> Estimate:
     """Mean over subjects (of the mean over structures), its SD and interval."""
-    found = summary(by_structure.groupby("subject").mean().to_numpy(), seed)
-    return Estimate(measure, *(found[name] for name in ("mean", "sd", "low", "high")))
+    numbers = summary(by_structure.groupby("subject").mean().to_numpy(), seed)
+    return Estimate(measure, *(numbers[name] for name in ("mean", "sd", "low", "high")))
 
 
 def _subjects(values: pd.DataFrame) -> int:

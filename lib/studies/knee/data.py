@@ -73,7 +73,7 @@ def load(trial: KneeTrial, data_root: str) -> Data:
 
 @lru_cache(maxsize=2)
 def _load(data_root: str, listed: str, size: int, step: int) -> Data:
-    del listed  # part of the cache's key alone
+    del listed  # only part of the cache's key
     cases = frames(data_root, step)
     arrays = zip(*(_arrays(row, size) for row in rows_to_prepare(cases)), strict=True)
     return Data(cases, *map(np.stack, arrays))

@@ -107,13 +107,21 @@ def rank_stability(metrics: pd.DataFrame, seed: int, structures=STRUCTURES) -> p
     chosen = chosen[chosen["metric"].isin((*METRICS, "empty"))]
     subjects = sorted(chosen["subject"].unique())
     sums = chosen.pivot_table(
-        index=["network", "loss"], columns=["structure", "metric", "subject"], values="value",
-        aggfunc="sum", fill_value=0.0, sort=False,
-    )  # fmt: skip
+        index=["network", "loss"],
+        columns=["structure", "metric", "subject"],
+        values="value",
+        aggfunc="sum",
+        fill_value=0.0,
+        sort=False,
+    )
     counts = chosen[chosen["metric"] == "empty"].pivot_table(
-        index=["network", "loss"], columns=["structure", "subject"], values="value",
-        aggfunc="count", fill_value=0, sort=False,
-    )  # fmt: skip
+        index=["network", "loss"],
+        columns=["structure", "subject"],
+        values="value",
+        aggfunc="count",
+        fill_value=0,
+        sort=False,
+    )
     # a subject without a single frame of a structure adds nothing to it
     shown = [list(structures), [*METRICS, "empty"], subjects]
     sums = sums.reindex(columns=pd.MultiIndex.from_product(shown), fill_value=0.0)

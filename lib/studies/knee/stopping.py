@@ -41,7 +41,7 @@ def stopping(history: pd.DataFrame, limits: Limits = PAPER) -> Stopping:
     sought in the evaluations after that of C3.
 
     Args:
-        history: one row an evaluation: train_loss (mean over the last 50 iterations [A]),
+        history: one row per evaluation: train_loss (mean over the last 50 iterations [A]),
             val_mean_iou and val_tendon_iou (fractions). NaN reaches nothing.
         limits: the paper's by default.
 

@@ -65,7 +65,7 @@ def load(trial: TransferTrial, data_root: str) -> Data:
 
 @lru_cache(maxsize=1)
 def _load(data_root: str, listed: str, name: str, size: int, seed: int) -> Data:
-    del listed  # part of the cache's key alone
+    del listed  # only part of the cache's key
     pictures = TASKS[name].read(data_root, size)
     divided = complete_split(pictures.cases, TEST_FRACTION, VAL_FRACTION, seed)
     subjects, parts = (

@@ -1,4 +1,4 @@
-"""What the loss transfer found: one row a cell, one a structure, and a paragraph in words."""
+"""What the loss transfer found: one row per cell, one per structure, and a paragraph in words."""
 
 import numpy as np
 import pandas as pd
@@ -63,12 +63,12 @@ def _described(scores: pd.DataFrame) -> dict[str, float]:
 
 def _compared(scores: pd.DataFrame, baseline: pd.DataFrame, seed: int, same: bool) -> dict:
     difference = (scores - baseline).to_numpy()
-    found = {"difference": difference.mean()}
+    result = {"difference": difference.mean()}
     if same:
-        return found | dict.fromkeys(("low", "high", "p"), np.nan)
+        return result | dict.fromkeys(("low", "high", "p"), np.nan)
     low, high = crossed_interval(difference, seed)
     p = paired_test(scores.mean(), baseline.mean(), seed)["p"]
-    return found | {"low": low, "high": high, "p": p}
+    return result | {"low": low, "high": high, "p": p}
 
 
 def crossed_interval(differences: np.ndarray, seed: int = 0) -> tuple[float, float]:
@@ -88,8 +88,8 @@ def crossed_interval(differences: np.ndarray, seed: int = 0) -> tuple[float, flo
 def by_structure(metrics: pd.DataFrame) -> pd.DataFrame:
     """Dice of each structure: task, idea, structure, seed, mean, sd, n (test subjects)."""
     keys = ["dataset", "method", "structure", "seed"]
-    found = metrics.groupby(keys, sort=False)["value"].agg(["mean", "std", "size"]).reset_index()
-    return found.set_axis(["task", "idea", "structure", "seed", "mean", "sd", "n"], axis=1)
+    table = metrics.groupby(keys, sort=False)["value"].agg(["mean", "std", "size"]).reset_index()
+    return table.set_axis(["task", "idea", "structure", "seed", "mean", "sd", "n"], axis=1)
 
 
 # --- in words ------------------------------------------------------------------------------------

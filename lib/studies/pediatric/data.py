@@ -171,7 +171,7 @@ def load_joint(data_root: str, joint: str, size: int, normalisation: str = "volu
 
 @lru_cache(maxsize=2)
 def _load(data_root: str, listed: str, joint: str, size: int, normalisation: str) -> Data:
-    del listed  # part of the cache's key alone
+    del listed  # only part of the cache's key
     cases = examinations(data_root, joint)
     images, labels, spacings = [], [], []
     for case in rows_to_prepare(cases, f"prepare {joint}"):

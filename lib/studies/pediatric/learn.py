@@ -51,7 +51,7 @@ COLUMNS = ("ce", "shape", "adv", "loss", "d_loss", "d_accuracy", "shape_ratio")
 
 
 def channels(trial: Training) -> int:
-    """Of a mask with its background: C + 1 classes, or 1."""
+    """Channels of a mask with its background: C + 1 classes, or 1."""
     count = len(trial.structures)
     return count if count == 1 else count + 1
 
@@ -73,7 +73,7 @@ def batches(trial: Training, data: Data, parts: dict) -> Callable:
 
 
 def schedule(trial: Training, optimizer: torch.optim.Optimizer) -> dict:
-    """For ``Fit``: rates are constant in the paper's trainings [A]."""
+    """Schedule for ``Fit``; the paper's trainings keep the rate constant [A]."""
     if trial.schedule == "constant":
         return {}
     return linear_fall(optimizer, trial.epochs * trial.steps)
@@ -90,7 +90,7 @@ def structure_dice(labels: np.ndarray, masks: np.ndarray) -> list[float]:
 
 
 def keeps_weights(trial: AutoencoderTrial | NetworkTrial) -> bool:
-    """As the trial says."""
+    """Whether the trial asks for its weights to be kept."""
     return trial.keeps_weights
 
 

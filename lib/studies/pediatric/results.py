@@ -30,8 +30,16 @@ VARIANTS = {  # table S2: one threshold changed
     for value in values
 }
 RUN = ["dataset", "method", "fold", "subject", "case"]
-CURVES = ["train_ce", "train_shape", "train_adv", "train_loss", "train_d_loss",
-          "train_d_accuracy", "train_shape_ratio", "val_dice"]  # fmt: skip
+CURVES = [
+    "train_ce",
+    "train_shape",
+    "train_adv",
+    "train_loss",
+    "train_d_loss",
+    "train_d_accuracy",
+    "train_shape_ratio",
+    "val_dice",
+]
 RESAMPLES = 1000
 
 
@@ -41,9 +49,12 @@ def with_parts(table: pd.DataFrame) -> pd.DataFrame:
     table = table.assign(**{name: parts[i] for i, name in enumerate(METHOD)})
     order = {method: place for place, method in enumerate(METHODS)}
     order = table["method"].map(order).fillna(len(order))
-    return table.assign(order=order).sort_values(["dataset", "order"], kind="stable").drop(
-        columns="order"
-    ).reset_index(drop=True)  # fmt: skip
+    return (
+        table.assign(order=order)
+        .sort_values(["dataset", "order"], kind="stable")
+        .drop(columns="order")
+        .reset_index(drop=True)
+    )
 
 
 def printed(table: pd.DataFrame) -> pd.DataFrame:
@@ -63,7 +74,7 @@ def volumes(metrics: pd.DataFrame, thresholds=PAPER, structure: str = UNION) -> 
     chosen = metrics[metrics["structure"] == structure]
     wide = chosen.pivot_table(
         index=[*RUN, "seed"], columns="metric", values="value", sort=False
-    ).rename(columns={"rvd": "ravd"})  # fmt: skip
+    ).rename(columns={"rvd": "ravd"})
     table = wide[METRICS] * FACTORS
     points = threshold_score(*(table[n] for n in METRICS if n != "specificity"), thresholds)
     table = table.assign(empty=wide["empty"], score=np.where(wide["empty"] > 0, 0.0, points))

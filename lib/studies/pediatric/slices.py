@@ -25,9 +25,11 @@ def slice_values(slices: pd.DataFrame) -> pd.DataFrame:
     Index: dataset, metric, subject, case, slice.
     """
     return _scored(slices).pivot_table(
-        index=["dataset", "metric", *EXAMINATION, "slice"], columns="method", values="value",
+        index=["dataset", "metric", *EXAMINATION, "slice"],
+        columns="method",
+        values="value",
         sort=False,
-    )  # fmt: skip
+    )
 
 
 def _scored(slices: pd.DataFrame) -> pd.DataFrame:

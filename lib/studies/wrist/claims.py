@@ -61,8 +61,8 @@ def improves_all_four(compared: pd.DataFrame) -> Verdict:
     evidence = f"{DATASET}, adaptive minus fixed (Holm over 4): " + ", ".join(parts)
     outcome = np.select([falls, rises], ["contradicted", "reproduced"], "inconclusive")
     row = deciding(rows.assign(verdict=outcome, p=p))
-    found = estimate_of(row, f"{row.name}, {DATASET}, adaptive minus fixed")
-    return Verdict(verdict, evidence, int(rows["n"].min()), float(row["p"]), found)
+    estimate = estimate_of(row, f"{row.name}, {DATASET}, adaptive minus fixed")
+    return Verdict(verdict, evidence, int(rows["n"].min()), float(row["p"]), estimate)
 
 
 def reaches_the_printed_scores(scores: pd.DataFrame, n: int) -> Verdict:
@@ -79,8 +79,8 @@ def reaches_the_printed_scores(scores: pd.DataFrame, n: int) -> Verdict:
     verdict = verdict_of_all(verdicts)
     row = rows.iloc[verdicts.index(verdict)]
     numbers = (float(row[name]) for name in ("mean", "sd", "low", "high"))
-    found = Estimate(f"{row.name}, {DATASET}, adaptive (SD over seeds)", *numbers)
-    return Verdict(verdict, evidence, n, estimate=found)
+    estimate = Estimate(f"{row.name}, {DATASET}, adaptive (SD over seeds)", *numbers)
+    return Verdict(verdict, evidence, n, estimate=estimate)
 
 
 def beats_trivial_baselines(against: pd.DataFrame, subjects: Mapping[str, int]) -> Verdict:
@@ -104,9 +104,9 @@ def beats_trivial_baselines(against: pd.DataFrame, subjects: Mapping[str, int]) 
     row = decisive.iloc[verdicts.index(verdict)]
     measure = f"f1, {row['dataset']}, adaptive minus {row['baseline']}"
     numbers = {"low": float(row["low"]), "high": float(row["high"])}
-    found = Estimate(measure, float(row["difference"]), **numbers)
+    estimate = Estimate(measure, float(row["difference"]), **numbers)
     evidence = "F1, intervals uncorrected: " + "; ".join(parts)
-    return Verdict(verdict, evidence, int(subjects[row["dataset"]]), estimate=found)
+    return Verdict(verdict, evidence, int(subjects[row["dataset"]]), estimate=estimate)
 
 
 def is_more_stable(history: pd.DataFrame) -> Verdict:
@@ -116,14 +116,14 @@ def is_more_stable(history: pd.DataFrame) -> Verdict:
     over the last third of the epochs and at equal weights, because weighted losses differ in scale.
     """
     behaviour = training_behaviour(history[history["dataset"] == DATASET])
-    verdicts, parts, found = [], [], []
+    verdicts, parts, estimates = [], [], []
     for measure in ("overfitting", "unsteadiness"):
         table = behaviour.pivot(index="seed", columns="method", values=measure)
         test = paired_test(table[ADAPTIVE], table[BASELINE])
         enough = test["n"] >= SMALLEST_N
         verdict = verdict_from_interval(test["low"], test["high"], -1) if enough else "inconclusive"
         verdicts.append(verdict)
-        found.append(estimate_of(test, f"{measure}, adaptive minus fixed, over seeds"))
+        estimates.append(estimate_of(test, f"{measure}, adaptive minus fixed, over seeds"))
         parts.append(f"{measure} {test['mean_difference']:+.4f}")
     seeds = behaviour["seed"].nunique()
     note = (
@@ -131,7 +131,7 @@ def is_more_stable(history: pd.DataFrame) -> Verdict:
     )
     evidence = f"adaptive minus fixed: {', '.join(parts)}{note}"
     verdict = verdict_of_all(verdicts)
-    return Verdict(verdict, evidence, seeds, estimate=found[verdicts.index(verdict)])
+    return Verdict(verdict, evidence, seeds, estimate=estimates[verdicts.index(verdict)])
 
 
 def training_behaviour(history: pd.DataFrame) -> pd.DataFrame:

@@ -102,7 +102,7 @@ def load(trial: WristTrial, data_root: str) -> dict[str, Part]:
 def _load(
     data_root: str, listed: str, variant: str, size: int, seed: int, keep_negatives: bool
 ) -> dict[str, Part]:
-    del listed  # part of the cache's key alone
+    del listed  # only part of the cache's key
     cases = split_cases(data_root, seed)
     if not keep_negatives:
         cases = cases[~negatives(cases)]

@@ -153,7 +153,7 @@ def case_metrics(trial: WristTrial, part: Part, masks: np.ndarray) -> pd.DataFra
 
 
 def keeps_weights(trial: WristTrial) -> bool:
-    """As the trial says."""
+    """Whether the trial asks for its weights to be kept."""
     return trial.keeps_weights
 
 

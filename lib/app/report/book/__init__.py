@@ -119,10 +119,10 @@ def _installed(name: str) -> str:
 def _commit() -> str:
     command = ["git", "-C", str(paths.ROOT), "describe", "--always", "--dirty"]
     try:
-        found = subprocess.run(command, capture_output=True, text=True)
+        described = subprocess.run(command, capture_output=True, text=True)
     except FileNotFoundError:  # no git on this machine
         return "unknown commit"
-    return f"commit {found.stdout.strip()}" if found.returncode == 0 else "unknown commit"
+    return f"commit {described.stdout.strip()}" if described.returncode == 0 else "unknown commit"
 
 
 def _records(table: pd.DataFrame) -> list[dict]:

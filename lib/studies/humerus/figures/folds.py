@@ -10,7 +10,7 @@ from lib.figures.style import MUTED, new_figure, note, rows_axis, style
 
 @style()
 def folds_beside_paper(ours: pd.DataFrame, paper: pd.DataFrame) -> Figure:
-    """Mean and SD over folds of every method: filled ours, open the paper's; a panel a metric.
+    """Mean and SD over folds of every method: filled ours, open the paper's; one panel per metric.
 
     Both frames: method, metric ("dice" or "hd"), mean, sd; ours also n (folds) and images.
     Methods that the paper has not come last, without an open marker.

@@ -15,7 +15,7 @@ COLUMNS = 5
 
 @style()
 def overlay_methods(row: Overlay) -> Figure:
-    """One case under every method, a picture each, with both contours and the scores."""
+    """One case under every method: one picture per method with both contours and the scores."""
     figure, grid = _pictures(1 + len(row.predictions), row.image.shape, caption=0.42)
     _show(grid[0], row.image, row.reference, "Reference")
     for axes, (method, predicted) in zip(grid[1:], row.predictions.items(), strict=True):
@@ -25,8 +25,15 @@ def overlay_methods(row: Overlay) -> Figure:
         scores = [f"{name} {value:.3g}" for name, value in row.scores[method].items()]
         axes.set_xlabel("   ".join(scores), labelpad=2, fontsize=6.5)
         if not predicted.any():
-            axes.text(0.5, 0.04, "nothing predicted", color="white", fontsize=7, ha="center",
-                      transform=axes.transAxes)  # fmt: skip
+            axes.text(
+                0.5,
+                0.04,
+                "nothing predicted",
+                color="white",
+                fontsize=7,
+                ha="center",
+                transform=axes.transAxes,
+            )
     note(figure, f"{row.title} (n = 1 image). Yellow: reference; other outline: prediction.")
     return figure
 
@@ -45,7 +52,7 @@ def augmented(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> Figure:
 
 
 def _pictures(count: int, shape: tuple[int, int], caption: float):
-    """A figure, and as many axes as there are pictures."""
+    """A figure, and one set of axes per picture."""
     rows = -(-count // COLUMNS)
     side = 7.0 / COLUMNS
     figure = new_figure(height_in=rows * (side * shape[0] / shape[1] + caption) + 0.3)

@@ -11,7 +11,7 @@ COLOUR = "#0072B2"
 
 @style()
 def measured_against_truth(frame: pd.DataFrame) -> Figure:
-    """Measured against true values, and their differences (Bland and Altman), a row a measure.
+    """Measured against true values, and their differences (Bland and Altman), one row per measure.
 
     Lines in the right panels are the bias and the limits of agreement, bias +- 1.96 SD of the
     differences, as if the frames were independent, which those of one subject are not.
@@ -62,7 +62,14 @@ def _draw_differences(axes, rows, name, unit) -> None:
     axes.plot(middle, difference, "o", color=COLOUR, ms=3, alpha=0.5, mew=0)
     for value, line in zip(bland_altman(difference), ("-", "--", "--"), strict=True):
         axes.axhline(value, color="black", lw=0.9, ls=line)
-        axes.annotate(f"{value:+.2f}", (1, value), (3, 0), xycoords=axes.get_yaxis_transform(),
-                      textcoords="offset points", va="center", fontsize=7)  # fmt: skip
+        axes.annotate(
+            f"{value:+.2f}",
+            (1, value),
+            (3, 0),
+            xycoords=axes.get_yaxis_transform(),
+            textcoords="offset points",
+            va="center",
+            fontsize=7,
+        )
     axes.set(xlabel=f"{name}, mean of both ({unit})", ylabel=f"Measured - truth ({unit})")
     axes.margins(y=0.15)

@@ -47,7 +47,7 @@ def frontier(frame: pd.DataFrame, accuracy: str = "Macro Dice (fraction)") -> Fi
 
 
 def pareto_front(cost, accuracy) -> np.ndarray:
-    """Bool, one a model: none is at least as cheap and as accurate, and better in one of the two.
+    """Bool per model: no other is at least as cheap and as accurate, and better in one of the two.
 
     ``cost``, ``accuracy``: n values each, in any units; smaller costs and larger accuracies are
     better.

@@ -30,7 +30,7 @@ def model_heat_maps(frame: pd.DataFrame, metric: str, unit: str = "px") -> Figur
     """Losses (rows) by networks (columns), one panel per structure and one for their "Macro" mean.
 
     Values stand in the cells. Colours run from a panel's worst quarter, clipped, to its best model,
-    which is framed: models that collapse would else leave one colour for all the others. Bright is
+    which is framed: collapsed models would otherwise leave one colour for all the others. Bright is
     better, for distances too.
 
     Args:
@@ -78,13 +78,25 @@ def _draw_panel(axes, table, smaller) -> None:
     span = max(abs(best - quarter), 1e-12)  # 0 where three quarters of the models are the best
     brightness = 1 - np.clip(np.abs(values - best) / span, 0, 1)
     shown = np.ma.masked_where(~np.isfinite(values), brightness)
-    axes.imshow(np.isinf(values), cmap=ListedColormap(["white", UNDEFINED_COLOUR]), aspect="auto",
-                vmin=0, vmax=1)  # fmt: skip
+    axes.imshow(
+        np.isinf(values),
+        cmap=ListedColormap(["white", UNDEFINED_COLOUR]),
+        aspect="auto",
+        vmin=0,
+        vmax=1,
+    )
     axes.imshow(shown, cmap="viridis", vmin=0, vmax=1, aspect="auto")
     for (row, column), value in np.ndenumerate(values):
         dark = np.isfinite(value) and brightness[row, column] < 0.6
-        axes.text(column, row, _short(value), color="white" if dark else "black", fontsize=5.6,
-                  ha="center", va="center")  # fmt: skip
+        axes.text(
+            column,
+            row,
+            _short(value),
+            color="white" if dark else "black",
+            fontsize=5.6,
+            ha="center",
+            va="center",
+        )
         if value == best:
             frame = {"fill": False, "ec": FRAME_COLOUR, "lw": 1.6, "clip_on": False, "zorder": 3}
             axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, **frame))

@@ -33,7 +33,7 @@ class SequenceFrame(NamedTuple):
 def multi_overlay(
     image: np.ndarray, reference: np.ndarray, predictions: Mapping[str, np.ndarray], title: str = ""
 ) -> Figure:
-    """One frame under several models, a picture each (paper, figures 3 and 7).
+    """One frame under several models, one picture per model (paper, figures 3 and 7).
 
     Args:
         image: H x W in [0, 1].
@@ -63,7 +63,7 @@ def multi_overlay(
 
 @style()
 def sequence(rows: Mapping[str, Sequence[SequenceFrame]]) -> Figure:
-    """Knees in motion with what one model finds, a row a knee (paper, figures 5 and 7).
+    """Knees in motion with one model's prediction, one row per knee (paper, figures 5 and 7).
 
     ``rows``: title, such as "Right knee" -> its frames in order. The flexion angle stands on each
     picture unless it is NaN; rows may differ in length.

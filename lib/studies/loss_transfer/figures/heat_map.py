@@ -78,10 +78,10 @@ def check(table: pd.DataFrame) -> None:
                 "Fix: correct the name, or add it in lib/studies/loss_transfer/figures/heat_map.py."
             )
     wanted = table["idea"].nunique() * table["task"].nunique()
-    found = len(table.drop_duplicates(["idea", "task"]))
-    if not len(table) == found == wanted:
+    cells = len(table.drop_duplicates(["idea", "task"]))
+    if not len(table) == cells == wanted:
         raise SettingError(
-            f"cells: found {len(table)} rows for {found} cells; expected {wanted}, each once. "
+            f"cells: found {len(table)} rows for {cells} cells; expected {wanted}, each once. "
             "Fix: select one baseline."
         )
 
@@ -93,9 +93,16 @@ def _write(axes, row: int, column: int, cell: pd.Series, dark: bool) -> None:
     if known:
         lines += f"\n{cell['difference']:+.3f}{' *' if sure else ''}".replace("-", "\N{MINUS SIGN}")
     axes.text(
-        column, row, lines, ha="center", va="center", fontsize=7, linespacing=1.15,
-        color="white" if dark else "black", fontweight="bold" if sure else "normal",
-    )  # fmt: skip
+        column,
+        row,
+        lines,
+        ha="center",
+        va="center",
+        fontsize=7,
+        linespacing=1.15,
+        color="white" if dark else "black",
+        fontweight="bold" if sure else "normal",
+    )
     if cell["home"]:
         frame = {"fill": False, "ec": HOME_COLOUR, "lw": 2, "zorder": 3}
         axes.add_patch(Rectangle((column - 0.46, row - 0.44), 0.92, 0.88, **frame))

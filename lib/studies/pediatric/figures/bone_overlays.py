@@ -1,4 +1,4 @@
-"""Bones outlined on slices: a row a slice, a column a method."""
+"""Bones outlined on slices: one row per slice, one column per method."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -36,7 +36,7 @@ class BoneSlice(NamedTuple):
 
 @style()
 def bone_overlays(rows: Sequence[BoneSlice]) -> Figure:
-    """Slices with their reference, then under one method a picture (pediatric, figures 5 to 7).
+    """Slices with their reference, then one picture per method (pediatric, figures 5 to 7).
 
     Below each stands the Dice of the union of the bones on this slice, which the paper scores.
     Bones of the reference that a method misses are named on the picture. Raises SettingError where
@@ -47,8 +47,10 @@ def bone_overlays(rows: Sequence[BoneSlice]) -> Figure:
     columns = 1 + len(methods)
     height, width = rows[0].image.shape
     side = min(7.0 / columns, 2.3)
-    figure = new_figure(height_in=len(rows) * (side * height / width + 0.22) + 0.75,
-                        width_in=max(columns * side + 0.2, 4.6))  # fmt: skip
+    figure = new_figure(
+        height_in=len(rows) * (side * height / width + 0.22) + 0.75,
+        width_in=max(columns * side + 0.2, 4.6),
+    )
     grid = figure.subplots(len(rows), columns, squeeze=False)
     for line, row in zip(grid, rows, strict=True):
         show(line[0], row.image)

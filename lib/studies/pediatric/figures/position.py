@@ -35,8 +35,9 @@ def error_by_position(slices: pd.DataFrame, metric: str = "dice", n_bins: int = 
     axes = figure.subplots()
     for method in ordered_methods(chosen["method"]):
         rows, (name, colour, marker) = summary[summary["method"] == method], method_style(method)
-        axes.fill_between(rows["position"], rows["low"], rows["high"], color=colour, alpha=0.13,
-                          lw=0)  # fmt: skip
+        axes.fill_between(
+            rows["position"], rows["low"], rows["high"], color=colour, alpha=0.13, lw=0
+        )
         axes.plot(rows["position"], rows["median"], color=colour, marker=marker, ms=3.5, label=name)
     axes.set(xlim=(0, 1), xlabel="Position along the bone's extent (fraction)")
     axes.set_ylabel(f"1 - {label(metric)} (fraction)")
@@ -54,9 +55,16 @@ def position_summary(errors: pd.DataFrame, n_bins: int) -> pd.DataFrame:
     place = np.minimum((errors["position"] * n_bins).astype(int), n_bins - 1)
     groups = errors.assign(position=(place + 0.5) / n_bins).groupby(["method", "position"])
     low, high = BAND
-    return groups["error"].agg(
-        median="median", low=lambda e: e.quantile(low), high=lambda e: e.quantile(high), n="count"
-    ).reset_index()  # fmt: skip
+    return (
+        groups["error"]
+        .agg(
+            median="median",
+            low=lambda e: e.quantile(low),
+            high=lambda e: e.quantile(high),
+            n="count",
+        )
+        .reset_index()
+    )
 
 
 @style()
@@ -65,8 +73,8 @@ def error_by_age(metrics: pd.DataFrame, metric: str = "dice") -> Figure:
 
     Args:
         metrics: tidy, one dataset and structure: dataset, structure, method, case, metric, value
-            (fraction), age_years; with ``pathology`` (0/1) pathological cases are open. One row a
-            method and case.
+            (fraction), age_years; with ``pathology`` (0/1) pathological cases are open. One row
+            per method and case.
         metric: a fraction whose best value is 1.
 
     Raises:
@@ -98,9 +106,9 @@ def _errors(frame, metric, columns) -> pd.DataFrame:
     require_columns(frame, ["dataset", "structure", "metric", *columns])
     chosen = frame[frame["metric"] == metric].dropna(subset=columns)
     if chosen.empty:
-        found = ", ".join(frame["metric"].unique())
+        metrics = ", ".join(frame["metric"].unique())
         raise SettingError(
-            f"metric: found {found}; expected values of '{metric}'. Fix: choose one of the table."
+            f"metric: found {metrics}; expected values of '{metric}'. Fix: choose one of the table."
         )
     require_single(chosen, "dataset")
     require_single(chosen, "structure")

@@ -14,7 +14,7 @@ LOSES_COLOUR, WINS_COLOUR = "#D55E00", "#009E73"
 
 @style()
 def prevalence(audit: pd.DataFrame) -> Figure:
-    """Dumbbells of printed accuracy and F1 and what "all positive" reaches, one line a printed row.
+    """Printed accuracy and F1 and what "all positive" reaches, as one dumbbell per printed row.
 
     ``audit`` has row, accuracy, f1, all_positive_accuracy, all_positive_f1 and prevalence, as
     ``lib.studies.wrist.audit.wrist_audit`` returns it.

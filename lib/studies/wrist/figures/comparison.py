@@ -13,7 +13,7 @@ BASELINE = "all_positive"
 
 @style()
 def beside_paper(frame: pd.DataFrame) -> Figure:
-    """Scores of paper and reproduction in one dot plot, a panel a metric.
+    """Scores of paper and reproduction in one dot plot, one panel per metric.
 
     ``frame``: source ("paper" or a dataset of ours), method, metric, value, low, high (95 %, over
     subjects; NaN where no interval is known), n (images). Open markers are the paper's; the bar
