@@ -148,12 +148,11 @@ def run(options: argparse.Namespace) -> int:
 
 def _publish(complete: bool) -> None:
     """Bring audit, ledger, checklists and README up to date if ``complete``; write the book."""
-    from lib.app.report import audit as report, checklists, ledger
+    from lib.app.report import audit, checklists, ledger
     from lib.app.report.book import write_book
 
     if complete:
-        report.write()
-        for path in (*ledger.write(), *checklists.write()):
+        for path in (*audit.write(), *ledger.write(), *checklists.write()):
             print(f"written: {path}")
     print(f"the book: {write_book()}", flush=True)
 

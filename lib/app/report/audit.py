@@ -5,12 +5,12 @@
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pandas as pd
 
+from lib.app.report.command import run_command, write_changed
 from lib.base import paths
-from lib.base.errors import OsteoBookError
-from lib.base.files import write_table
 from lib.studies.hand import audit as hand
 from lib.studies.humerus import audit as humerus
 from lib.studies.knee import audit as knee
@@ -41,9 +41,9 @@ def report() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS).astype({"agrees": bool})
 
 
-def write() -> None:
-    """Write ``figures/audit.csv``; OsteoBookError if the folder cannot be written."""
-    write_table(report(), paths.FIGURES / "audit.csv")
+def write() -> list[Path]:
+    """Write ``figures/audit.csv``; returns it if that changed it."""
+    return write_changed(report(), paths.FIGURES / "audit.csv")
 
 
 def _statements(audit) -> Iterator[tuple]:
@@ -107,16 +107,14 @@ NUMBERS = {"wrist": _wrist, "pediatric": _pediatric, "knee": _knee, "hand": _han
 
 def main() -> int:
     """Write the report and say how much of it disagrees; exit code 0, or 2 with a message."""
-    try:
-        write()
-    except OsteoBookError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return run_command(write, _disagreements)
+
+
+def _disagreements() -> str:
     table = report()
-    disagreeing = table[~table["agrees"]].groupby("study", sort=False).size()
-    print(f"{paths.FIGURES / 'audit.csv'}: {len(table)} rows")
-    print("inconsistencies: " + ", ".join(f"{study} {n}" for study, n in disagreeing.items()))
-    return 0
+    numbers = table[~table["agrees"]].groupby("study", sort=False).size()
+    listed = ", ".join(f"{study} {n}" for study, n in numbers.items())
+    return f"{len(table)} rows; inconsistencies: {listed}"
 
 
 if __name__ == "__main__":

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from lib.app.report.command import run_command, write_changed
 from lib.app.report.readme import write_part
 from lib.base import paths
-from lib.base.errors import OsteoBookError, SettingError
-from lib.base.files import write_table
+from lib.base.errors import SettingError
 from lib.evidence.claims import VERDICTS, Estimate, claims_of
 from lib.studies.registry import STUDIES
 
@@ -65,16 +65,16 @@ def _source(place: Path) -> dict:
 
 def _results(study: str, place: Path) -> pd.DataFrame:
     """Verdicts of one run and how it was made: claim, OURS, RUN."""
-    verdicts, source = pd.read_csv(place / "claims.csv"), _source(place)
-    if list(verdicts["claim"]) != list(claims_of(study)["claim"]):
+    claims, source = pd.read_csv(place / "claims.csv"), _source(place)
+    if list(claims["claim"]) != list(claims_of(study)["claim"]):
         raise SettingError(
-            f"{place / 'claims.csv'}: found claims {', '.join(verdicts['claim'])}; expected those "
-            f"of claims_all.csv. Fix: ./run_all.sh --only {study}"
+            f"{place / 'claims.csv'}: found claims {', '.join(claims['claim'])}; expected those of "
+            f"claims_all.csv. Fix: ./run_all.sh --only {study}"
         )
     command = f"./run_all.sh --only {study} --profile {source['profile']} --seed {source['seed']}"
     count = STUDIES[study].settings(source["profile"]).get("seeds", 1)
     seeds = source.get("seeds", range(source["seed"], source["seed"] + count))
-    return verdicts.reindex(columns=["claim", *OURS]).assign(  # older tables have no estimate
+    return claims.reindex(columns=["claim", *OURS]).assign(  # older tables have no estimate
         data=PHANTOM if source["synthetic"] else REAL,
         profile=source["profile"],
         seeds=" ".join(map(str, seeds)),
@@ -89,10 +89,8 @@ def counts(table: pd.DataFrame) -> dict[str, str]:
     """For each kind of data, and claims not run, one line that counts the verdicts."""
     lines = {}
     for data, rows in table.dropna(subset="data").groupby("data", sort=False):
-        counted = rows["verdict"].value_counts()
-        listed = ", ".join(
-            f"{counted[verdict]} {verdict}" for verdict in VERDICTS if verdict in counted
-        )
+        numbers = rows["verdict"].value_counts()
+        listed = ", ".join(f"{numbers[name]} {name}" for name in VERDICTS if name in numbers)
         lines[data] = f"{len(rows)} claims: {listed}"
     waiting = table[table["verdict"] == NOT_RUN]
     if len(waiting):
@@ -153,24 +151,14 @@ def _cell(text: str) -> str:
 
 def write() -> list[Path]:
     """Write ``figures/ledger.csv`` and the README's part; returns those that changed."""
-    table, csv = ledger(), paths.FIGURES / "ledger.csv"
-    before = csv.read_bytes() if csv.exists() else b""
-    write_table(table, csv)
-    changed = [csv] if csv.read_bytes() != before else []
+    table = ledger()
+    changed = write_changed(table, paths.FIGURES / "ledger.csv")
     return changed + write_part("ledger", markdown(table))
 
 
 def main() -> int:
-    """Write the ledger and tell what changed; exit code 0, or 2 with a message."""
-    try:
-        changed = write()
-    except OsteoBookError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    for path in changed:
-        print(f"written: {path}")
-    print("\n".join(f"{kind}: {line}" for kind, line in counts(ledger()).items()))
-    return 0
+    """Write the ledger, tell what changed and count the verdicts; 0, or 2 with a message."""
+    return run_command(write, lambda: "\n".join(f"{k}: {v}" for k, v in counts(ledger()).items()))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ PNG = (  # one pixel
     "rkJggg=="
 )
 V4 = nbformat.v4
+NOTEBOOKS = paths.notebooks()
 EMPTY_TAGS = {"meta", "link", "img", "br", "hr", "input", "path", "col", "wbr"}
 
 
@@ -52,14 +53,13 @@ class Page(HTMLParser):
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    names = [path.name for path in paths.notebooks().values()]
     for name in ("NOTEBOOKS", "FIGURES"):
         monkeypatch.setattr(paths, name, tmp_path / name.lower())
         (tmp_path / name.lower()).mkdir()
     monkeypatch.setattr(paths, "EXECUTED", tmp_path / "figures" / "executed")
     paths.EXECUTED.mkdir()
-    for name in names:
-        nbformat.write(V4.new_notebook(), paths.NOTEBOOKS / name)
+    for notebook in NOTEBOOKS.values():
+        nbformat.write(V4.new_notebook(), paths.NOTEBOOKS / notebook.name)
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "README.md").write_text("cards")
     return tmp_path
@@ -80,7 +80,7 @@ def executed(study: str, *outputs, text: str = "", suffix: str = ".ipynb", **rec
         **record,
     }
     content.metadata["widgets"] = {"application/vnd.jupyter.widget-state+json": {"state": {}}}
-    notebook = paths.notebooks()[study]
+    notebook = NOTEBOOKS[study]
     nbformat.write(content, executing.output(notebook, suffix))
 
 
@@ -118,7 +118,7 @@ def pages(place):
 
 
 def test_every_study_and_part_has_a_page_that_all_others_link_to(pages):
-    expected = {f"{path.stem}.html" for path in paths.notebooks().values()} | {
+    expected = {f"{path.stem}.html" for path in NOTEBOOKS.values()} | {
         *("index.html", "ledger.html", "audit.html", "transfer.html", "checklists.html"),
         "environment.html",
     }
