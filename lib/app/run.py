@@ -232,6 +232,10 @@ def dry_run(options: argparse.Namespace) -> None:
     """Print what a run would execute, why, and how long it would take."""
     parameters = notebook_parameters(options)
     for study, notebook in options.notebooks.items():
+        if options.methods:
+            print(f"{study}, {', '.join(options.methods)}:")
+            _tell_trials(_plan(study, parameters, options.methods))
+            continue
         check_parameters(notebook, parameters)
         reason = why_run(study, notebook, make_key(study, notebook, parameters))
         print(f"{notebook.stem}: {f'would run ({reason})' if reason else 'up to date'}")
@@ -239,7 +243,7 @@ def dry_run(options: argparse.Namespace) -> None:
             print("  figures only: no trial would run")
             continue
         try:
-            _tell_trials(_plan(study, parameters, options.methods))
+            _tell_trials(_plan(study, parameters))
         except OsteoBookError as error:
             print(f"  its trials are unknown: {error}")
 
@@ -265,6 +269,8 @@ def run_methods(options: argparse.Namespace) -> None:
     from lib.studies.registry import STUDIES
     from lib.training.loop import pick_device
 
+    for name in options.notebooks:  # unknown methods are told before the first training
+        _plan(name, notebook_parameters(options), options.methods)
     for name in options.notebooks:
         study = STUDIES[name]
         sources = study.sources(options.data_root or "", options.profile, options.seed)

@@ -5,6 +5,7 @@ and how a trained network is used on any image; everything else is done here, th
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -148,7 +149,7 @@ class Study:
             raise SettingError(
                 f"profile: found {profile!r}; expected one of {', '.join(self.profiles)}."
             )
-        return dict(self.profiles[profile])
+        return copy(self.profiles[profile])
 
     def roots(self, data_root: str, profile: str) -> dict[str, str]:
         """Data root of every variant: the user's where there are some, else phantoms.

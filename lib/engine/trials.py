@@ -95,8 +95,20 @@ def trial_from_json(stored: dict[str, Any], kinds: Iterable[type[Trial]]) -> Tri
         if kind.kind == stored.get("kind") and {f.name for f in fields(kind)} == set(values):
             return kind(**{name: _tuples(value) for name, value in values.items()})
     raise SettingError(
-        f"trial: found {stored.get('study')} {stored.get('kind')} with {', '.join(values)}; "
-        "expected one of the present code. Fix: run the study again."
+        f"trial: found {_differences(stored, values, kinds)}; expected one of the present code. "
+        "Fix: run the study again."
+    )
+
+
+def _differences(stored: dict[str, Any], values: Iterable[str], kinds: Iterable[Any]) -> str:
+    """What of a stored trial the present code does not know, or misses."""
+    what = f"a trial of {stored.get('study')} of kind {stored.get('kind')!r}"
+    known = {field.name for kind in kinds for field in fields(kind) if kind.kind == stored["kind"]}
+    if not known:
+        return what
+    more, less = sorted(set(values) - known), sorted(known - set(values))
+    return (
+        f"{what} with {', '.join(more) or 'nothing'} more and {', '.join(less) or 'nothing'} less"
     )
 
 
@@ -223,7 +235,14 @@ def _data_record(trial: Trial, fingerprint: str, data_root: str) -> dict:
 
 def stored_config(folder: Path) -> dict:
     """What the results in a folder were computed from, as ``Study.describe`` gave it."""
-    return json.loads((folder / "config.json").read_text())
+    path = folder / "config.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise SettingError(
+            f"{path}: found no JSON ({error}); expected the settings of a trial. Fix: delete "
+            f"{folder.name} and run the study again."
+        ) from None
 
 
 def run_record(folders: Iterable[Path]) -> dict:

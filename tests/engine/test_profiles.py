@@ -1,5 +1,7 @@
 """Profiles: each states only what differs from the next larger one."""
 
+from copy import copy
+
 import pytest
 
 from lib.base.errors import SettingError
@@ -33,11 +35,20 @@ def test_a_profile_overrides_the_next_larger_one(tmp_path):
         ("quick: {epochs", "quick: {epoch", "quick: found epoch; expected settings of the paper"),
         ("smoke:", "tiny:", "found paper, quick, tiny; expected smoke, quick, paper"),
         ("a: {width: 2}", "a: {widths: 2}", "found widths; expected"),
+        ("quick: {", "quick: [", r"profiles.yaml: found no YAML .*; expected profiles"),
+        (TEXT, "", "profiles.yaml: found nothing; expected smoke, quick, paper"),
+        ("smoke:", "smoke: [1, 2]", r"smoke: found \[1, 2\]; expected lines of"),
     ],
 )
 def test_misspelt_settings_are_named(tmp_path, old, new, told):
     with pytest.raises(SettingError, match=told):
         read(tmp_path, TEXT.replace(old, new))
+
+
+def test_a_missing_setting_is_told_with_its_file(tmp_path):
+    quick = copy(read(tmp_path, TEXT)["quick"])
+    with pytest.raises(SettingError, match="profiles.yaml, quick: found no batch_size; expected"):
+        quick["batch_size"]
 
 
 @pytest.mark.parametrize("name", EVERY)

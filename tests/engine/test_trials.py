@@ -407,3 +407,15 @@ def test_a_gpu_takes_as_many_trainings_as_its_memory_holds(
     assert trials.default_workers(study, listed) == expected
     on_cpu = [replace(trial, device="cpu") for trial in listed]
     assert trials.default_workers(study, on_cpu) == cores
+
+
+def test_a_broken_config_and_an_unknown_field_are_named(tmp_path):
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"trial": {')
+    with pytest.raises(SettingError, match=r"broken.config.json: found no JSON .*delete broken"):
+        trials.stored_config(folder)
+    stored = TRIAL.to_json() | {"colour": 1}
+    del stored["epochs"]
+    with pytest.raises(SettingError, match="with colour more and epochs less; expected one"):
+        trials.trial_from_json(stored, [FakeTrial])

@@ -9,6 +9,14 @@ from lib.base.errors import OsteoBookError
 
 def main(arguments: list[str] | None = None) -> int:
     """Predict, write and report; 0, 1 if some images could not be used, 2 for other errors."""
+    try:
+        return _predict(arguments)
+    except OsteoBookError as error:
+        print(f"lib.app.predict: error: {error}", file=sys.stderr)
+        return 2
+
+
+def _predict(arguments: list[str] | None) -> int:
     from lib.app.predict.model import best_weights
     from lib.app.predict.results import default_folder, empty_images, predict
     from lib.studies.registry import STUDIES
@@ -41,13 +49,9 @@ def main(arguments: list[str] | None = None) -> int:
     if options.weights and options.variant:
         parser.error("--variant chooses among trained models; leave it out, or --weights")
     out = options.out or default_folder(options.study, "predicted")
-    try:
-        weights = options.weights or best_weights(options.study, options.variant)
-        print(f"weights: {weights}")
-        table, problems, _ = predict(options.study, weights, options.images, out, options.device)
-    except OsteoBookError as error:
-        print(f"lib.app.predict: error: {error}", file=sys.stderr)
-        return 2
+    weights = options.weights or best_weights(options.study, options.variant)
+    print(f"weights: {weights}")
+    table, problems, _ = predict(options.study, weights, options.images, out, options.device)
     for problem in problems:
         print(problem, file=sys.stderr)
     for name in empty_images(table):

@@ -106,6 +106,9 @@ def best_weights(study: str, variant: str = "") -> Path:
     """
     usable = _usable(_finished(paths.TRIALS / study))
     chosen = [folder for folder, trial in usable.items() if variant in ("", trial.variant)]
+    if usable and not chosen:
+        known = ", ".join(sorted({trial.variant for trial in usable.values()}))
+        raise SettingError(f"variant: found {variant!r}; expected one of {known}.")
     if not chosen:
         of = f" of {variant}" if variant else ""
         raise OsteoBookError(

@@ -57,7 +57,7 @@ class Reader:
 
     structures: Callable[[Any], tuple[str, ...]]
     network: Callable[[Any], nn.Module]
-    prepare: Callable[[Any, np.ndarray], Prepared]
+    prepare: Callable[[Any, np.ndarray], Prepared] | None = None  # the registry asks for it
     purpose: str
     seen: str
     limits: tuple[str, ...]

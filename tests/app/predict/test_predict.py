@@ -372,7 +372,7 @@ def test_the_best_in_validation_of_the_largest_models_is_taken(tmp_path, monkeyp
     assert code == 0 and f"weights: {best}\n" in out
     with pytest.raises(SystemExit):
         run(capsys, *call, "--weights", best, "--variant", "frame_split")
-    with pytest.raises(OsteoBookError, match="no trained model of elbow"):
+    with pytest.raises(SettingError, match="variant: found 'elbow'; expected one of "):
         best_weights("knee", "elbow")
 
 
