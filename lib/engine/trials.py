@@ -102,8 +102,10 @@ def trial_from_json(stored: dict[str, Any], kinds: Iterable[type[Trial]]) -> Tri
 
 def _differences(stored: dict[str, Any], values: Iterable[str], kinds: Iterable[Any]) -> str:
     """What of a stored trial the present code does not know, or misses."""
-    what = f"a trial of {stored.get('study')} of kind {stored.get('kind')!r}"
-    known = {field.name for kind in kinds for field in fields(kind) if kind.kind == stored["kind"]}
+    what = " ".join(filter(None, (stored.get("study"), stored.get("kind"))))
+    known = {
+        field.name for kind in kinds for field in fields(kind) if kind.kind == stored.get("kind")
+    }
     if not known:
         return what
     more, less = sorted(set(values) - known), sorted(known - set(values))
