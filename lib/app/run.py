@@ -269,21 +269,18 @@ def run_methods(options: argparse.Namespace) -> None:
     from lib.studies.registry import STUDIES
     from lib.training.loop import pick_device
 
+    device, chosen = pick_device(options.device), []
     for name in options.notebooks:  # unknown methods are told before the first training
-        _plan(name, notebook_parameters(options), options.methods)
-    for name in options.notebooks:
         study = STUDIES[name]
         sources = study.sources(options.data_root or "", options.profile, options.seed)
-        stages = study.trials(options.profile, options.seed, pick_device(options.device), sources)
-        chosen = study.narrowed(stages, sources, options.methods)
-        folders = [
-            f
-            for stage in study.run(chosen, sources, cached_only=options.figures_only)
-            for f in stage
-        ]
+        stages = study.trials(options.profile, options.seed, device, sources)
+        chosen.append((study, sources, study.narrowed(stages, sources, options.methods)))
+    for study, sources, stages in chosen:
+        finished = study.run(stages, sources, cached_only=options.figures_only)
+        folders = [folder for stage in finished for folder in stage]
         scored = [folder for folder in folders if (folder / "metrics.csv").exists()]
         means = collect(scored, "metrics").groupby(["dataset", "method", "structure", "metric"])
-        print(f"{name}, {options.profile} profile, means over {len(folders)} trainings:")
+        print(f"{study.name}, {options.profile} profile, means over {len(folders)} trainings:")
         print(means["value"].mean().unstack("metric").round(4).to_string())
 
 

@@ -73,6 +73,7 @@ def make_key(study: str, notebook: Path, parameters: dict) -> dict[str, str]:
         **{name: str(value) for name, value in parameters.items()},
         "notebook": digest(*(source for source, _ in code_cells(notebook))),
         "library": _contents(sorted((paths.ROOT / "lib").rglob("*.py"))),
+        "settings": _contents([paths.ROOT / "lib" / "studies" / study / "profiles.yaml"]),
         "reference": _contents(sorted(paths.REFERENCE.glob("*.csv"))),
         "requirements": _contents(sorted(paths.ROOT.glob("requirements*"))),
         "data": listing(paths.data_root(parameters["data_root"]) / study),
@@ -80,7 +81,8 @@ def make_key(study: str, notebook: Path, parameters: dict) -> dict[str, str]:
 
 
 def _contents(files: list[Path]) -> str:
-    return digest(*(part for file in files for part in (file.name, file.read_bytes())))
+    existing = [file for file in files if file.exists()]
+    return digest(*(part for file in existing for part in (file.name, file.read_bytes())))
 
 
 def why_run(study: str, notebook: Path, key: dict[str, str]) -> str:

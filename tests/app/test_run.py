@@ -518,7 +518,21 @@ def test_changed_code_data_and_versions(finished, monkeypatch, place):
     (place / "lib").mkdir()
     (place / "requirements.txt").touch()
     monkeypatch.setattr(paths, "ROOT", place)
-    assert reason(finished) == "changed: data, library, notebook, requirements"
+    assert reason(finished) == "changed: data, library, notebook, requirements, settings"
+
+
+def test_changed_settings_of_its_own_study(finished, monkeypatch, place):
+    studies = place / "lib" / "studies"
+    for study in ("wrist", "knee"):
+        (studies / study).mkdir(parents=True)
+        (studies / study / "profiles.yaml").write_text("paper: {epochs: 2}")
+    monkeypatch.setattr(paths, "ROOT", place)
+    key = executing.make_key("wrist", finished, {"data_root": ""})
+    (studies / "knee" / "profiles.yaml").write_text("paper: {epochs: 3}")
+    assert executing.make_key("wrist", finished, {"data_root": ""}) == key
+    (studies / "wrist" / "profiles.yaml").write_text("paper: {epochs: 3}")
+    after = executing.make_key("wrist", finished, {"data_root": ""})
+    assert {name for name in key if key[name] != after[name]} == {"settings"}
 
 
 def test_stored_outputs_are_no_change(finished):

@@ -1,24 +1,15 @@
 """The wrist radiographs as they came (see data/README.md); skipped where they are not at hand."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from lib.app.check_data import check
-from lib.base.paths import ROOT
 from lib.data.cases import find_cases, load_case, negatives
 from lib.data.crop import limb_window
 from lib.studies.wrist.data import prepared_cases
+from tests.make.real import REAL, needs_real
 
-REAL = Path(os.environ.get("OSTEOBOOK_REAL", ROOT.parent / "shared" / "real"))
-pytestmark = [
-    pytest.mark.real,
-    pytest.mark.skipif(
-        not (REAL / "wrist").is_dir(), reason=f"no real images in {REAL} (set OSTEOBOOK_REAL)"
-    ),
-]
+pytestmark = [pytest.mark.real, needs_real("wrist")]
 
 
 @pytest.fixture(scope="module")

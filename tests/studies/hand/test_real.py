@@ -6,9 +6,7 @@ path works on images no one here made, not that it finds osteoporosis.
 """
 
 import json
-import os
 from dataclasses import replace
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -16,7 +14,6 @@ import pandas as pd
 import pytest
 import torch
 
-from lib.base.paths import ROOT
 from lib.data.bone_patches import read_patches
 from lib.engine.supervised import save_result
 from lib.engine.trials import collect
@@ -28,16 +25,11 @@ from lib.studies.hand import (
 from lib.studies.hand.results import feature_maps, predictions_of, tables
 from lib.studies.hand.scores import METRICS
 from tests.make.hand import hand_trials
+from tests.make.real import REAL, needs_real
 
-REAL = Path(os.environ.get("OSTEOBOOK_REAL", ROOT.parent / "shared" / "real"))
 HANDS = REAL / "hand_radiographs"
 SHAPE = (312, 240)  # rows and columns: a quarter of the files', for speed
-pytestmark = [
-    pytest.mark.real,
-    pytest.mark.skipif(
-        not HANDS.is_dir(), reason=f"no real images in {HANDS} (set OSTEOBOOK_REAL)"
-    ),
-]
+pytestmark = [pytest.mark.real, needs_real("hand_radiographs")]
 
 
 @pytest.fixture(scope="module")

@@ -31,6 +31,7 @@ from lib.studies.wrist import (
 )
 from lib.studies.wrist.methods import METHODS, schedules, weights_at
 from lib.studies.wrist.trials import VARIANTS
+from tests.make.real import REAL, needs_real
 from tests.make.wrist import make_yolo_fixture
 
 
@@ -513,12 +514,10 @@ def test_overfitting_is_measured_late_and_at_equal_weights():
 
 
 @pytest.mark.real
+@needs_real("wrist")
 def test_real_radiographs_train(tmp_path):
-    root = os.environ.get("OSTEOBOOK_REAL", str(paths.ROOT.parent / "shared" / "real"))
-    if not os.path.isdir(os.path.join(root, "wrist")):  # noqa: PTH112, PTH118
-        pytest.skip(f"no real images at {root}")
     trial = next(t for t in listed("smoke") if t.variant == "tight")
-    wrist.train(replace(trial, epochs=4), root, tmp_path)
+    wrist.train(replace(trial, epochs=4), str(REAL), tmp_path)
     history = pd.read_csv(tmp_path / "history.csv")
     metrics = pd.read_csv(tmp_path / "metrics.csv")
     assert history["train_loss"].iloc[-1] < history["train_loss"].iloc[0]
