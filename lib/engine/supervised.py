@@ -64,7 +64,6 @@ class Supervised:
         build: (trial, data, parts, folder of all trials) -> the model with its first weights.
         learning: (trial, model, data, parts) -> how it learns.
         evaluate: (trial, model, data, parts) -> results by name, each a table or arrays.
-        keeps_weights: trial -> whether its weights are kept.
     """
 
     load: Callable[[Any, str], Any]
@@ -72,7 +71,6 @@ class Supervised:
     build: Callable[[Any, Any, Any, Path], nn.Module]
     learning: Callable[[Any, nn.Module, Any, Any], Learning]
     evaluate: Callable[[Any, nn.Module, Any, Any], Mapping[str, Result]]
-    keeps_weights: Callable[[Any], bool]
 
     def __call__(self, trial: Any, data_root: str, folder: Path) -> None:
         """Compute one trial: history, results and, where they are kept, weights."""
@@ -84,7 +82,7 @@ class Supervised:
         write_table(learn(learning, model, folder), folder / "history.csv")
         for name, result in self.evaluate(trial, model, data, parts).items():
             save_result(folder / name, result)
-        if self.keeps_weights(trial):
+        if trial.keeps_weights:
             save_weights(folder / WEIGHTS, model)
 
 

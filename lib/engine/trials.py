@@ -74,6 +74,11 @@ class Trial:
         return ()
 
     @property
+    def keeps_weights(self) -> bool:
+        """Whether the weights of its network are kept."""
+        return False
+
+    @property
     def data_of(self) -> str:
         """Study whose data it uses."""
         return self.study

@@ -247,9 +247,4 @@ def _outlined(
             yield start + n, masks, entropy
 
 
-def keeps_weights(trial: SegmentationTrial) -> bool:
-    """As the trial says."""
-    return trial.keeps_weights
-
-
-train = Supervised(load, split, build, learning, evaluate, keeps_weights)
+train = Supervised(load, split, build, learning, evaluate)

@@ -251,9 +251,4 @@ def case_metrics(
     return pd.DataFrame(tidy)
 
 
-def keeps_weights(trial: HumerusTrial) -> bool:
-    """Whether the trial asks for its weights to be kept."""
-    return trial.keeps_weights
-
-
-train = Supervised(load, split, build, learning, evaluate, keeps_weights)
+train = Supervised(load, split, build, learning, evaluate)

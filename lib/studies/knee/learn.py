@@ -168,9 +168,4 @@ def _measured(mask: np.ndarray, truth: np.ndarray, spacing_mm: float) -> list[tu
     return [*values, ("empty", "fraction", not mask.any())]
 
 
-def keeps_weights(trial: KneeTrial) -> bool:
-    """As the trial says."""
-    return trial.keeps_weights
-
-
-train = Supervised(load, split, build, learning, evaluate, keeps_weights)
+train = Supervised(load, split, build, learning, evaluate)

@@ -186,10 +186,4 @@ def case_metrics(trial: TransferTrial, masks: np.ndarray, data: Data) -> pd.Data
     return pd.DataFrame(rows)
 
 
-def keeps_weights(trial: TransferTrial) -> bool:
-    """None."""
-    del trial
-    return False
-
-
-train = Supervised(load, divided, build, learning, evaluate, keeps_weights)
+train = Supervised(load, divided, build, learning, evaluate)

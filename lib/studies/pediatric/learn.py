@@ -89,11 +89,6 @@ def structure_dice(labels: np.ndarray, masks: np.ndarray) -> list[float]:
     return [dice(labels == k, masks[:, k - 1]) for k in range(1, 1 + masks.shape[1])]
 
 
-def keeps_weights(trial: AutoencoderTrial | NetworkTrial) -> bool:
-    """Whether the trial asks for its weights to be kept."""
-    return trial.keeps_weights
-
-
 # --- auto-encoders of masks ----------------------------------------------------------------------
 
 
@@ -166,7 +161,7 @@ def evaluate_autoencoder(
 
 
 train_autoencoder = Supervised(
-    load, split, build_autoencoder, autoencoder_learning, evaluate_autoencoder, keeps_weights
+    load, split, build_autoencoder, autoencoder_learning, evaluate_autoencoder
 )
 
 
@@ -311,6 +306,4 @@ def evaluate_network(
     return {"probabilities": {"probabilities": predict(trial, model.network, images)}}
 
 
-train_network = Supervised(
-    load, split, build_network, network_learning, evaluate_network, keeps_weights
-)
+train_network = Supervised(load, split, build_network, network_learning, evaluate_network)

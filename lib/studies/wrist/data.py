@@ -106,10 +106,7 @@ def _load(
     cases = split_cases(data_root, seed)
     if not keep_negatives:
         cases = cases[~negatives(cases)]
-    pairs = [
-        _pair(row, variant, size, seed) for row in rows_to_prepare(cases, f"prepare {variant}")
-    ]
-    images, masks = (np.stack(arrays) for arrays in zip(*pairs, strict=True))
+    images, masks = prepared_cases(cases, variant, size, seed)
     parts = {}
     for split in ("train", "val", "test"):
         chosen = (cases["split"] == split).to_numpy()

@@ -152,9 +152,4 @@ def case_metrics(trial: WristTrial, part: Part, masks: np.ndarray) -> pd.DataFra
     return pd.DataFrame(rows)
 
 
-def keeps_weights(trial: WristTrial) -> bool:
-    """Whether the trial asks for its weights to be kept."""
-    return trial.keeps_weights
-
-
-train = Supervised(load, all_parts, build, learning, evaluate, keeps_weights)
+train = Supervised(load, all_parts, build, learning, evaluate)
