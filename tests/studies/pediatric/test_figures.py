@@ -163,22 +163,28 @@ def test_undefined_scores_are_a_gap_and_counted():
     assert "not shown: 1 scores" in foot(figures.spiders(table, {"One": [table["method"][3]]}))
 
 
-@pytest.mark.parametrize(("cases", "ill"), [(1, 0), (2, 1)])
-def test_fewer_than_three_examinations_are_dots_alone(cases, ill):
-    table = scores(cases, ill)
+def test_one_examination_has_dots_over_methods():
+    table = scores(cases=1, ill=0)
     figure = figures.spiders(table, PANELS)
-    assert [axes.name for axes in figure.axes] == ["rectilinear"] * len(PANELS)
-    assert [axes.get_ylabel() for axes in figure.axes] == list(PANELS)
-    wide = table.pivot(index="case", columns="method", values="score")
-    wide = wide.loc[["A_P,1", "A_H,1"][-cases:]]
-    for axes, methods in zip(figure.axes, PANELS.values(), strict=True):
-        assert [text.get_text() for text in axes.get_yticklabels()] == list(wide.index)
-        dots = [line for line in axes.lines if line.get_linestyle() == "None"]
-        assert [list(line.get_xdata()) for line in dots] == [list(wide[m]) for m in methods]
-        names = [text.get_text() for text in axes.get_legend().get_texts()]
-        assert names == [method_style(method).label for method in methods]
-    assert f"n = {cases} examination" in foot(figure) and "Radar" not in foot(figure)
-    assert ("1 of them pathological (red)" in foot(figure)) == bool(ill)
+    assert all(axes.name != "polar" for axes in figure.axes)
+    first = next(iter(PANELS.values()))
+    names = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert names == [method_style(method).label for method in first]
+    value = table.set_index("method")["score"][first[0]]
+    assert f"{value:.1f}" in [text.get_text() for text in figure.axes[0].texts]
+    assert "n = 1 examination." in foot(figure)
+
+
+def test_two_examinations_are_filled_and_open():
+    table = scores(cases=2, ill=1)
+    figure = figures.spiders(table, PANELS)
+    first, second = figure.axes[0].lines[:2]
+    wide = table.set_index(["case", "method"])["score"]
+    method = next(iter(PANELS.values()))[0]
+    assert first.get_xdata()[0] == wide["A_P,1", method]
+    assert second.get_xdata()[0] == wide["A_H,1", method]
+    assert second.get_mfc() == "white" != first.get_mfc()
+    assert "A_P,1 (filled); A_H,1 (open)" in foot(figure)
 
 
 @pytest.mark.parametrize(

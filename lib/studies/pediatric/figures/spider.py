@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from lib.base.errors import SettingError
 from lib.figures.inputs import require_columns, require_range, require_unique
 from lib.figures.looks import method_style
-from lib.figures.style import MUTED, WIDTH_IN, new_figure, note, rows_axis, style
+from lib.figures.style import MUTED, new_figure, note, rows_axis, style
 
 FEWEST_SPOKES = 3  # a radar of fewer is a line
 MOST_METHODS = 6  # in one panel; more cannot be told apart
@@ -24,7 +24,8 @@ def spiders(scores: pd.DataFrame, panels: Mapping[str, Sequence[str]]) -> Figure
 
     All radars share one scale, 0 in the centre to 100, and one order of examinations, clockwise
     from the top: pathological first, each group by name and number. Fewer than three examinations
-    span no radar: then there are only dots.
+    span no radar: then each row is a method, with a dot per examination, the second one open, and
+    the values beside.
 
     Args:
         scores: case, method, score (0 to 100, NaN where undefined: a gap, counted in the note);
@@ -38,26 +39,47 @@ def spiders(scores: pd.DataFrame, panels: Mapping[str, Sequence[str]]) -> Figure
     """
     table, ill = _table(scores, panels)
     lowest = max(0.0, 10 * np.floor((np.nanmin(table.to_numpy()) - 1) / 10))
-    radars = len(table) >= FEWEST_SPOKES
-    height = max(2.5 if radars else 1.2, 0.15 * len(table) + 0.7)
-    figure = new_figure(len(panels) * height + 0.4, WIDTH_IN if radars else 5.0)
-    grid = figure.add_gridspec(len(panels), 1 + radars, width_ratios=(1, 1.05)[-1 - radars :])
+    if len(table) < FEWEST_SPOKES:
+        figure = _methods_in_rows(table, panels, lowest)
+        faces = zip(table.index, ("filled", "open"), strict=False)
+        note(figure, f"Values: {'; '.join(f'{case} ({face})' for case, face in faces)}.")
+        note(figure, f"{_describe(table, ill)} One scale, {lowest:g} to 100.")
+        return figure
+    figure = _radars_and_dots(table, panels, lowest, ill)
+    note(figure, _describe(table, ill))
+    note(figure, f"Radar: 0 (centre) to 100. Dots: {lowest:g} to 100. Vertical lines: means.")
+    return figure
+
+
+def _radars_and_dots(table, panels, lowest, ill) -> Figure:
+    height = max(2.5, 0.15 * len(table) + 0.7)
+    figure = new_figure(len(panels) * height + 0.4)
+    grid = figure.add_gridspec(len(panels), 2, width_ratios=(1, 1.05))
     for line, (title, methods) in enumerate(panels.items()):
-        if radars:
-            radar = figure.add_subplot(grid[line, 0], projection="polar")
-            radar.set_title(title, pad=14)
-            _draw_radar(radar, table[list(methods)], ill)
-        axes = figure.add_subplot(grid[line, -1])
-        _draw_dots(axes, table[list(methods)], lowest, ill)
-        if not radars:
-            axes.set_ylabel(title.replace(", ", "\n"), fontweight="bold")
+        radar = figure.add_subplot(grid[line, 0], projection="polar")
+        radar.set_title(title, pad=14)
+        _draw_radar(radar, table[list(methods)], ill)
+        _draw_dots(figure.add_subplot(grid[line, 1]), table[list(methods)], lowest, ill)
+    return figure
+
+
+def _methods_in_rows(table, panels, lowest) -> Figure:
+    rows = [len(methods) for methods in panels.values()]
+    figure = new_figure(0.19 * sum(rows) + 0.25 * len(rows) + 0.7, width_in=5.0)
+    grid = figure.subplots(len(rows), 1, squeeze=False, sharex=True, height_ratios=rows)[:, 0]
+    for axes, (title, methods) in zip(grid, panels.items(), strict=True):
+        _draw_methods(axes, table[list(methods)])
+        axes.set_title(title)
+    grid[-1].set(xlim=(lowest, 100), xlabel="Score (0 to 100)")
+    return figure
+
+
+def _describe(table, ill) -> str:
+    red = " (red)" if len(table) >= FEWEST_SPOKES else ""
+    pathological = f", {len(ill)} of them pathological{red}" if ill else ""
     undefined = int(table.isna().sum().sum())
     lost = f" Undefined and not shown: {undefined} scores." if undefined else ""
-    red = f", {len(ill)} of them pathological (red)" if ill else ""
-    note(figure, f"n = {len(table)} examination{'s' * (len(table) > 1)}{red}.{lost}")
-    scale = "Radar: 0 (centre) to 100. " if radars else ""
-    note(figure, f"{scale}Dots: {lowest:g} to 100. Vertical lines: means.")
-    return figure
+    return f"n = {len(table)} examination{'s' * (len(table) > 1)}{pathological}.{lost}"
 
 
 def _table(scores, panels) -> tuple[pd.DataFrame, list[str]]:
@@ -117,6 +139,17 @@ def _draw_dots(axes, table, lowest, ill) -> None:
     axes.tick_params(axis="y", labelsize=6)
     _redden(axes.get_yticklabels(), ill)
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
+
+
+def _draw_methods(axes, table) -> None:
+    for row, method in enumerate(table):
+        _, colour, marker = method_style(method)
+        for value, face in zip(table[method], (colour, "white"), strict=False):
+            axes.plot(value, row, marker, color=colour, mfc=face, ms=4.5, clip_on=False)
+        text = "; ".join(f"{value:.1f}" for value in table[method])
+        beside = {"xycoords": axes.get_yaxis_transform(), "textcoords": "offset points"}
+        axes.annotate(text, (1, row), (3, 0), va="center", fontsize=6.5, **beside)
+    rows_axis([axes], [method_style(method).label for method in table])
 
 
 def _redden(labels, names) -> None:
