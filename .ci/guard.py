@@ -8,7 +8,7 @@ import sys
 from pathlib import Path, PurePosixPath
 
 ROOT = Path(__file__).resolve().parents[1]
-OWN_DATA = ("wrist", "humerus", "pediatric", "knee", "hand", "own")  # data/<study>: a user's images
+PUBLISHED = ("reference", "published")  # folders of data/; every other one is a user's or generated
 
 
 def refused(files: list[str]) -> list[str]:
@@ -17,7 +17,8 @@ def refused(files: list[str]) -> list[str]:
     return [
         file
         for file, (first, *others) in zip(files, parts, strict=True)
-        if "private" in others[:-1] or (first == "data" and others and others[0] in OWN_DATA)
+        if "private" in others[:-1]
+        or (first == "data" and len(others) > 1 and others[0] not in PUBLISHED)
     ]
 
 

@@ -116,8 +116,14 @@ def test_the_lock_is_written_from_what_pip_reports(tmp_path, monkeypatch):
 
 def test_files_of_a_user_are_refused():
     refused = runpy.run_path(str(ROOT / ".ci" / "guard.py"))["refused"]
-    kept = ["data/README.md", "lib/studies/wrist/data.py", "figures/wrist/private.csv", "private"]
-    wrong = ["figures/wrist/private/a.png", "data/wrist/cases.csv", "data/hand/images/1.png"]
+    kept = [
+        "data/README.md",
+        "data/reference/claims_all.csv",
+        "lib/studies/wrist/data.py",
+        "figures/wrist/private.csv",
+        "private",
+    ]
+    wrong = ["figures/wrist/private/a.png", "data/wrist/cases.csv", "data/hip/images/1.png"]
     assert refused([*kept, *wrong]) == wrong
 
 
