@@ -11,6 +11,7 @@ from lib.base import paths
 PARTS = ("lint", "unit", "notebooks")
 CELL_TIMEOUT_SECONDS = 600
 THREADS = 2  # more do not help networks this small, and the results stay comparable
+MOST_WORKERS = 8  # of the tests, one thread each: each takes a gigabyte
 SOURCES = ("lib", "tests", "notebooks", ".ci")
 
 
@@ -43,7 +44,8 @@ def _checks(folder: Path) -> dict[str, dict[str, tuple[list[str], dict[str, str]
         "spelling": [*python, "codespell_lib"],
         "guard": [sys.executable, ".ci/guard.py"],
     }
-    unit = {"pytest": [*python, "pytest", "-q"]}
+    workers = str(min(MOST_WORKERS, os.cpu_count() or 1))
+    unit = {"pytest": [*python, "pytest", "-q", "-n", workers, "--dist", "loadfile"]}
     timeout = f"--nbval-cell-timeout={CELL_TIMEOUT_SECONDS}"
     notebooks = {"notebooks": [*python, "pytest", "-q", "--nbval", timeout, "notebooks"]}
     data = {
@@ -54,7 +56,7 @@ def _checks(folder: Path) -> dict[str, dict[str, tuple[list[str], dict[str, str]
     }
     return {
         "lint": {name: (command, {}) for name, command in lint.items()},
-        "unit": {name: (command, {}) for name, command in unit.items()},
+        "unit": {name: (command, {"OMP_NUM_THREADS": "1"}) for name, command in unit.items()},
         "notebooks": {name: (command, data) for name, command in notebooks.items()},
     }
 
